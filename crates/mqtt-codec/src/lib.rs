@@ -1,1 +1,32 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod codec;
+mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod layout;
+pub mod packet;
+mod primitives;
+mod properties;
+mod reader;
+mod reason;
+mod text;
+#[cfg(feature = "tokio-util")]
+mod tokio_util;
+mod topic;
+
+pub use codec::{Codec, Limits};
+pub use error::{DecodeError, EncodeError, ErrorKind};
+pub use packet::Packet;
+pub use primitives::{PacketId, QoS, Version};
+pub use properties::{Iter, Properties, PropertiesRef, Property, PropertyId};
+pub use reason::ReasonCode;
+pub use text::{InvalidText, Text};
+pub use topic::{InvalidTopic, TopicFilter, TopicName, matches};

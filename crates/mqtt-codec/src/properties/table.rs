@@ -1,0 +1,127 @@
+//! The one table of properties: number, type, and the packets that may carry it (MQTT 5, table 2-4).
+
+/// The packets that carry properties, and the will, which has its own set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Context {
+    Connect,
+    ConnAck,
+    Publish,
+    Will,
+    PubAck,
+    PubRec,
+    PubRel,
+    PubComp,
+    Subscribe,
+    SubAck,
+    Unsubscribe,
+    UnsubAck,
+    Disconnect,
+    Auth,
+}
+
+/// The type of a property's value on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    U16,
+    U32,
+    VarInt,
+    Text,
+    Binary,
+    Pair,
+}
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $name:ident = $id:literal, $kind:ident, [$($context:ident)*];)*) => {
+        /// The number of a property (MQTT 5, table 2-4).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum PropertyId {
+            $($(#[$doc])* $name = $id,)*
+        }
+
+        impl PropertyId {
+            /// The property with this number.
+            #[must_use]
+            pub const fn from_u32(id: u32) -> Option<Self> {
+                match id {
+                    $($id => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            pub(crate) const fn kind(self) -> Kind {
+                match self {
+                    $(Self::$name => Kind::$kind,)*
+                }
+            }
+
+            pub(crate) const fn belongs_in(self, context: Context) -> bool {
+                let allowed: u16 = match self {
+                    $(Self::$name => $(1 << (Context::$context as u16) |)* 0,)*
+                };
+                allowed & (1 << (context as u16)) != 0
+            }
+        }
+    };
+}
+
+table! {
+    /// 0: unspecified bytes, 1: UTF-8.
+    PayloadFormatIndicator = 0x01, Bool, [Publish Will];
+    /// Seconds.
+    MessageExpiryInterval = 0x02, U32, [Publish Will];
+    /// MIME type.
+    ContentType = 0x03, Text, [Publish Will];
+    /// A topic name.
+    ResponseTopic = 0x08, Text, [Publish Will];
+    /// Bytes.
+    CorrelationData = 0x09, Binary, [Publish Will];
+    /// 1 to 268,435,455.
+    SubscriptionIdentifier = 0x0B, VarInt, [Publish Subscribe];
+    /// Seconds.
+    SessionExpiryInterval = 0x11, U32, [Connect ConnAck Disconnect];
+    /// Text.
+    AssignedClientIdentifier = 0x12, Text, [ConnAck];
+    /// Seconds.
+    ServerKeepAlive = 0x13, U16, [ConnAck];
+    /// Text.
+    AuthenticationMethod = 0x15, Text, [Connect ConnAck Auth];
+    /// Bytes.
+    AuthenticationData = 0x16, Binary, [Connect ConnAck Auth];
+    /// 0 or 1.
+    RequestProblemInformation = 0x17, Bool, [Connect];
+    /// Seconds.
+    WillDelayInterval = 0x18, U32, [Will];
+    /// 0 or 1.
+    RequestResponseInformation = 0x19, Bool, [Connect];
+    /// Text.
+    ResponseInformation = 0x1A, Text, [ConnAck];
+    /// Text.
+    ServerReference = 0x1C, Text, [ConnAck Disconnect];
+    /// Text for people.
+    ReasonString = 0x1F, Text, [ConnAck PubAck PubRec PubRel PubComp SubAck UnsubAck Disconnect Auth];
+    /// 1 to 65,535.
+    ReceiveMaximum = 0x21, U16, [Connect ConnAck];
+    /// 0 to 65,535.
+    TopicAliasMaximum = 0x22, U16, [Connect ConnAck];
+    /// 1 to 65,535.
+    TopicAlias = 0x23, U16, [Publish];
+    /// 0 or 1.
+    MaximumQoS = 0x24, Bool, [ConnAck];
+    /// 0 or 1.
+    RetainAvailable = 0x25, Bool, [ConnAck];
+    /// Name and value.
+    UserProperty = 0x26, Pair, [Connect ConnAck Publish Will PubAck PubRec PubRel PubComp Subscribe SubAck
+        Unsubscribe UnsubAck Disconnect Auth];
+    /// 1 to 4,294,967,295 bytes.
+    MaximumPacketSize = 0x27, U32, [Connect ConnAck];
+    /// 0 or 1.
+    WildcardSubscriptionAvailable = 0x28, Bool, [ConnAck];
+    /// 0 or 1.
+    SubscriptionIdentifierAvailable = 0x29, Bool, [ConnAck];
+    /// 0 or 1.
+    SharedSubscriptionAvailable = 0x2A, Bool, [ConnAck];
+}

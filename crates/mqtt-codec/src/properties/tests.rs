@@ -1,0 +1,132 @@
+use super::*;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+fn all() -> Vec<Property<'static>> {
+    alloc::vec![
+        Property::PayloadFormatIndicator(true),
+        Property::MessageExpiryInterval(60),
+        Property::ContentType("text/plain"),
+        Property::ResponseTopic("reply/to"),
+        Property::CorrelationData(b"\x00\x01"),
+        Property::SubscriptionIdentifier(300),
+        Property::SessionExpiryInterval(u32::MAX),
+        Property::AssignedClientIdentifier("id"),
+        Property::ServerKeepAlive(30),
+        Property::AuthenticationMethod("SCRAM"),
+        Property::AuthenticationData(b"data"),
+        Property::RequestProblemInformation(false),
+        Property::WillDelayInterval(5),
+        Property::RequestResponseInformation(true),
+        Property::ResponseInformation("info"),
+        Property::ServerReference("other"),
+        Property::ReasonString("because"),
+        Property::ReceiveMaximum(100),
+        Property::TopicAliasMaximum(8),
+        Property::TopicAlias(1),
+        Property::MaximumQoS(true),
+        Property::RetainAvailable(false),
+        Property::UserProperty("name", "value"),
+        Property::MaximumPacketSize(128),
+        Property::WildcardSubscriptionAvailable(true),
+        Property::SubscriptionIdentifierAvailable(false),
+        Property::SharedSubscriptionAvailable(true),
+    ]
+}
+
+const CONTEXTS: [Context; 14] = [
+    Context::Connect,
+    Context::ConnAck,
+    Context::Publish,
+    Context::Will,
+    Context::PubAck,
+    Context::PubRec,
+    Context::PubRel,
+    Context::PubComp,
+    Context::Subscribe,
+    Context::SubAck,
+    Context::Unsubscribe,
+    Context::UnsubAck,
+    Context::Disconnect,
+    Context::Auth,
+];
+
+#[test]
+fn all_27_properties_come_back_as_they_were_put() {
+    let mut properties = Properties::new();
+    for property in all() {
+        properties = properties.with(property).unwrap();
+    }
+    assert_eq!(properties.as_ref().iter().collect::<Vec<_>>(), all());
+    assert_eq!(all().len(), 27);
+}
+
+#[test]
+fn each_property_is_accepted_just_where_table_2_4_puts_it() {
+    let mut accepted = 0;
+    for property in all() {
+        // Authentication Data needs its method beside it.
+        let mut properties = Properties::new().with(property).unwrap();
+        if property.id() == PropertyId::AuthenticationData {
+            properties = properties.with(Property::AuthenticationMethod("m")).unwrap();
+        }
+        for context in CONTEXTS {
+            let expected = if property.id().belongs_in(context) {
+                accepted += 1;
+                Ok(())
+            } else {
+                Err(DecodeError::MisplacedProperty(property.id()))
+            };
+            assert_eq!(validate(properties.as_bytes(), context), expected, "{property:?} in {context:?}");
+        }
+    }
+    // The number of marks in the standard's table.
+    assert_eq!(accepted, 64);
+}
+
+#[test]
+fn what_may_not_repeat_is_refused_twice() {
+    for property in all() {
+        let twice = Properties::new().with(property).unwrap().with(property).unwrap();
+        let context = *CONTEXTS.iter().find(|c| property.id().belongs_in(**c)).unwrap();
+        let verdict = validate(twice.as_bytes(), context);
+        if matches!(property.id(), PropertyId::UserProperty | PropertyId::SubscriptionIdentifier) {
+            assert_eq!(verdict, Ok(()), "{property:?}");
+        } else {
+            assert_eq!(verdict, Err(DecodeError::RepeatedProperty(property.id())));
+        }
+    }
+    let ids = Properties::new()
+        .with(Property::SubscriptionIdentifier(1))
+        .unwrap()
+        .with(Property::SubscriptionIdentifier(2))
+        .unwrap();
+    assert!(validate(ids.as_bytes(), Context::Subscribe).is_err(), "one subscription has one identifier");
+}
+
+#[test]
+fn forbidden_values_are_refused_both_ways() {
+    for property in [
+        Property::ReceiveMaximum(0),
+        Property::TopicAlias(0),
+        Property::MaximumPacketSize(0),
+        Property::SubscriptionIdentifier(0),
+        Property::ResponseTopic("a/#"),
+        Property::ResponseTopic(""),
+    ] {
+        let error = DecodeError::PropertyValue(property.id());
+        assert_eq!(Properties::new().with(property), Err(EncodeError::Property(error)));
+    }
+    assert!(Properties::new().with(Property::ContentType("a\0")).is_err());
+    let long = String::from_utf8(alloc::vec![b'a'; 65_536]).unwrap();
+    assert!(Properties::new().with(Property::ReasonString(&long)).is_err());
+    for (bytes, error) in [
+        (&[0x01, 2][..], DecodeError::PropertyValue(PropertyId::PayloadFormatIndicator)),
+        (&[0x23, 0, 0], DecodeError::PropertyValue(PropertyId::TopicAlias)),
+        (&[0x04], DecodeError::UnknownProperty(4)),
+        (&[0x02, 0, 0], DecodeError::Truncated),
+        (&[0x03, 0, 9, b'a'], DecodeError::Truncated),
+    ] {
+        assert_eq!(validate(&Bytes::from_static(bytes), Context::Publish), Err(error));
+    }
+}

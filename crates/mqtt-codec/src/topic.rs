@@ -1,0 +1,319 @@
+//! Topic names, topic filters and how one matches the other (MQTT 5, section 4.7).
+
+use alloc::string::String;
+use core::convert::Infallible;
+use core::fmt;
+
+use crate::text::{self, InvalidText, Text};
+
+/// A topic that a message is published to: at least one character, no `+` or `#`
+/// (`[MQTT-3.3.2-2]`, `[MQTT-4.7.3-1]`).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName(Text);
+
+/// What a subscriber asks for: a topic in which `+` stands for one level and a last `#` for the rest;
+/// `$share/<name>/<filter>` shares the messages within a group.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter(Text);
+
+/// Why a string is no topic name or filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidTopic {
+    /// Not a valid MQTT string.
+    Text(InvalidText),
+    /// A topic has at least one character (`[MQTT-4.7.3-1]`).
+    Empty,
+    /// A topic name carries no `+` or `#` (`[MQTT-3.3.2-2]`).
+    WildcardInName,
+    /// `#` stands alone in the last level (`[MQTT-4.7.1-1]`).
+    MisplacedHash,
+    /// `+` fills a whole level (`[MQTT-4.7.1-2]`).
+    MisplacedPlus,
+    /// `$share/` wants a name of at least one character without `/`, `+`, `#`, and a filter after it
+    /// (`[MQTT-4.8.2-1]`, `[MQTT-4.8.2-2]`).
+    Share,
+}
+
+impl fmt::Display for InvalidTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(error) => return error.fmt(f),
+            Self::Empty => "empty; a topic has at least one character",
+            Self::WildcardInName => "a topic name may not contain the wildcards + and #",
+            Self::MisplacedHash => "# must stand alone in the last level",
+            Self::MisplacedPlus => "+ must fill a whole level",
+            Self::Share => "a shared subscription reads $share/<name>/<filter>, its name without / + #",
+        }
+        .fmt(f)
+    }
+}
+
+impl core::error::Error for InvalidTopic {}
+
+impl From<Infallible> for InvalidTopic {
+    /// So that functions take topics and what can become one alike.
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<InvalidText> for InvalidTopic {
+    fn from(error: InvalidText) -> Self {
+        Self::Text(error)
+    }
+}
+
+/// The rules for a name, on bytes already known to be MQTT text.
+pub(crate) fn check_name(topic: &[u8]) -> Result<(), InvalidTopic> {
+    if topic.is_empty() {
+        return Err(InvalidTopic::Empty);
+    }
+    if topic.iter().any(|b| matches!(b, b'+' | b'#')) {
+        return Err(InvalidTopic::WildcardInName);
+    }
+    Ok(())
+}
+
+/// The rules for a filter, on bytes already known to be MQTT text.
+pub(crate) fn check_filter(filter: &[u8]) -> Result<(), InvalidTopic> {
+    let filter = match filter.strip_prefix(b"$share/") {
+        None => filter,
+        Some(rest) => {
+            let slash = rest.iter().position(|b| *b == b'/').ok_or(InvalidTopic::Share)?;
+            let (name, inner) = rest.split_at(slash);
+            let inner = inner.strip_prefix(b"/").unwrap_or_default();
+            if name.is_empty() || inner.is_empty() || name.iter().any(|b| matches!(b, b'+' | b'#')) {
+                return Err(InvalidTopic::Share);
+            }
+            inner
+        }
+    };
+    if filter.is_empty() {
+        return Err(InvalidTopic::Empty);
+    }
+    let mut levels = filter.split(|b| *b == b'/').peekable();
+    while let Some(level) = levels.next() {
+        if level.contains(&b'#') && (level.len() != 1 || levels.peek().is_some()) {
+            return Err(InvalidTopic::MisplacedHash);
+        }
+        if level.contains(&b'+') && level.len() != 1 {
+            return Err(InvalidTopic::MisplacedPlus);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a valid filter matches a valid topic name, both as bytes.
+///
+/// Wildcards in the first level do not match topics that begin with `$` (`[MQTT-4.7.2-1]`), `a/#` matches
+/// `a` itself (section 4.7.1.2). A `$share/<name>/` prefix is looked through.
+///
+/// ```
+/// assert!(mqtt_codec::matches("sport/+/score".as_bytes(), "sport/tennis/score".as_bytes()));
+/// assert!(mqtt_codec::matches("sport/#".as_bytes(), "sport".as_bytes()));
+/// assert!(!mqtt_codec::matches("#".as_bytes(), "$aws/things".as_bytes()));
+/// ```
+#[must_use]
+pub fn matches(filter: &[u8], topic: &[u8]) -> bool {
+    let filter = inner_filter(filter);
+    if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
+        return false;
+    }
+    let mut topic = topic.split(|b| *b == b'/');
+    for level in filter.split(|b| *b == b'/') {
+        match (level, topic.next()) {
+            (b"#", _) => return true,
+            (b"+", Some(_)) => {}
+            (wanted, Some(found)) if wanted == found => {}
+            _ => return false,
+        }
+    }
+    topic.next().is_none()
+}
+
+/// The filter behind `$share/<name>/`, or the whole.
+fn inner_filter(filter: &[u8]) -> &[u8] {
+    filter
+        .strip_prefix(b"$share/")
+        .and_then(|rest| rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at.saturating_add(1)..)))
+        .unwrap_or(filter)
+}
+
+impl TopicName {
+    /// Checks a string.
+    ///
+    /// # Errors
+    /// [`InvalidTopic`] names the rule that the string breaks.
+    pub fn new(text: Text) -> Result<Self, InvalidTopic> {
+        check_name(text.as_bytes())?;
+        Ok(Self(text))
+    }
+
+    pub(crate) fn from_checked(text: Text) -> Self {
+        Self(text)
+    }
+}
+
+impl TopicFilter {
+    /// Checks a string.
+    ///
+    /// # Errors
+    /// [`InvalidTopic`] names the rule that the string breaks.
+    pub fn new(text: Text) -> Result<Self, InvalidTopic> {
+        check_filter(text.as_bytes())?;
+        Ok(Self(text))
+    }
+
+    pub(crate) fn from_checked(text: Text) -> Self {
+        Self(text)
+    }
+
+    /// The group's name when this is a shared subscription.
+    #[must_use]
+    pub fn share_name(&self) -> Option<&str> {
+        self.as_str().strip_prefix("$share/").and_then(|rest| rest.split('/').next())
+    }
+
+    /// Whether a message on `topic` is one that this filter asks for. See [`matches`].
+    #[must_use]
+    pub fn matches(&self, topic: &TopicName) -> bool {
+        matches(self.0.as_bytes(), topic.0.as_bytes())
+    }
+
+    /// The filter as messages are matched against it: without `$share/<name>/`.
+    #[must_use]
+    pub fn without_share(&self) -> &str {
+        text::checked(inner_filter(self.0.as_bytes()))
+    }
+}
+
+/// What the two have in common.
+macro_rules! text_newtype {
+    ($name:ident) => {
+        impl $name {
+            /// The string.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+
+            /// The string as text.
+            #[must_use]
+            pub fn into_text(self) -> Text {
+                self.0
+            }
+
+            /// The string as shared text.
+            #[must_use]
+            pub fn text(&self) -> &Text {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = InvalidTopic;
+
+            fn try_from(text: &str) -> Result<Self, InvalidTopic> {
+                Self::new(Text::try_from(text)?)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidTopic;
+
+            fn try_from(text: String) -> Result<Self, InvalidTopic> {
+                Self::new(Text::try_from(text)?)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+text_newtype!(TopicName);
+text_newtype!(TopicFilter);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matched(filter: &str, topic: &str) -> bool {
+        TopicFilter::try_from(filter).unwrap().matches(&TopicName::try_from(topic).unwrap())
+    }
+
+    #[test]
+    fn names_carry_no_wildcards_and_are_not_empty() {
+        assert_eq!(TopicName::try_from(""), Err(InvalidTopic::Empty));
+        assert_eq!(TopicName::try_from("a/+"), Err(InvalidTopic::WildcardInName));
+        assert_eq!(TopicName::try_from("a#"), Err(InvalidTopic::WildcardInName));
+        assert!(TopicName::try_from("/").is_ok());
+    }
+
+    #[test]
+    fn filters_hold_their_wildcards_in_whole_levels() {
+        for good in ["#", "+", "/", "a/#", "+/+/#", "//", "a//b", "$share/g/#", "$share/g/a/+", "$SYS/#"] {
+            assert!(TopicFilter::try_from(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a#",
+            "a/#/b",
+            "#/",
+            "a+",
+            "+a/b",
+            "$share/",
+            "$share/g",
+            "$share/g/",
+            "$share//a",
+            "$share/a+/b",
+            "$share/g/a#",
+        ] {
+            assert!(TopicFilter::try_from(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn matching_follows_section_4_7() {
+        assert!(matched("sport/tennis/player1/#", "sport/tennis/player1"));
+        assert!(matched("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon"));
+        assert!(matched("sport/#", "sport"));
+        assert!(matched("+/+", "/finance"));
+        assert!(matched("/+", "/finance"));
+        assert!(!matched("+", "/finance"));
+        assert!(matched("+/#", "foo"));
+        assert!(matched("foo/+/#", "foo/bar"));
+        assert!(!matched("sport/+", "sport"));
+        assert!(matched("sport/+", "sport/"));
+        assert!(!matched("a/b", "a/b/c"));
+        assert!(!matched("a/b/c", "a/b"));
+        assert!(!matched("A", "a"));
+    }
+
+    #[test]
+    fn leading_wildcards_do_not_see_dollar_topics() {
+        // [MQTT-4.7.2-1]
+        assert!(!matched("#", "$SYS/a"));
+        assert!(!matched("+/a", "$SYS/a"));
+        assert!(matched("$SYS/#", "$SYS/a"));
+        assert!(matched("$SYS/+", "$SYS/a"));
+    }
+
+    #[test]
+    fn a_share_prefix_is_looked_through() {
+        let filter = TopicFilter::try_from("$share/group/a/+").unwrap();
+        assert_eq!(filter.share_name(), Some("group"));
+        assert_eq!(filter.without_share(), "a/+");
+        assert!(matched("$share/group/a/+", "a/b"));
+        assert!(!matched("$share/group/#", "$aws/x"));
+    }
+}
