@@ -1,1 +1,1 @@
-//! See the manifest's description.
+//! What is measured: see `benches/`. Run by `cargo bench -p benches`.

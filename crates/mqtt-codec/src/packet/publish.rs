@@ -14,7 +14,7 @@ use crate::{DecodeError, EncodeError, PacketId, Properties, PropertiesRef, QoS, 
 ///
 /// Topic and payload of a decoded message share the buffer that the packet was read into. The fields are kept so
 /// that QoS and packet identifier cannot disagree: QoS 0 has none, QoS 1 and 2 have one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Publish {
     /// The topic; behind it, from `properties_at` on, the properties.
     head: Bytes,
@@ -229,6 +229,19 @@ impl Publish {
         sink.put(&self.payload);
     }
 }
+
+impl PartialEq for Publish {
+    /// By content: what lies between topic and properties in the buffer does not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.header() == other.header()
+            && self.packet_id == other.packet_id
+            && self.topic_bytes() == other.topic_bytes()
+            && self.properties() == other.properties()
+            && self.payload == other.payload
+    }
+}
+
+impl Eq for Publish {}
 
 impl fmt::Debug for Publish {
     /// Payloads are the application's business: only their length is shown.
