@@ -1,1 +1,1 @@
-//! See the manifest's description.
+//! What the samples share: nothing but this page. Each sample is one file in `examples/`.

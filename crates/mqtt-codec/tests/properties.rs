@@ -1,5 +1,5 @@
 //! Properties that hold for all packets: round trip, fixed point, any chunking.
-#![allow(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests say what they expect by panicking")]
 
 use bytes::BytesMut;
 use mqtt_codec::packet::{Ack, Connect, Publish, Subscribe, SubscriptionOptions, Will};
