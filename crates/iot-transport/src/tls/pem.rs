@@ -1,0 +1,227 @@
+//! Certificates and keys as PEM text: where it comes from, and what is wrong with it.
+//!
+//! The decoder's own errors quote the text, which may be a private key: they are put into other words and
+//! dropped.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls_pki_types::pem::{Error as PemError, PemObject, SectionKind};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{TlsSetupError, TlsSetupErrorKind as Kind};
+
+/// The largest file, or text given as bytes, that is read: 1 MiB.
+pub const FILE_LIMIT: usize = 1024 * 1024;
+
+/// PEM text: bytes, or the name of a file that is read anew for each attempt.
+///
+/// `Debug` shows a file's path, and of bytes only how many there are.
+///
+/// ```
+/// use iot_transport::Pem;
+///
+/// let key = Pem::bytes("-----BEGIN PRIVATE KEY-----...");
+/// assert_eq!(format!("{key:?}"), "Pem(30 bytes)");
+/// assert_eq!(format!("{:?}", Pem::file("/etc/device.key")), r#"Pem("/etc/device.key")"#);
+/// ```
+#[derive(Clone)]
+pub struct Pem(Source);
+
+#[derive(Clone)]
+enum Source {
+    Bytes(Arc<[u8]>),
+    File(PathBuf),
+}
+
+impl Pem {
+    /// This text.
+    pub fn bytes(text: impl Into<Vec<u8>>) -> Self {
+        Self(Source::Bytes(text.into().into()))
+    }
+
+    /// The text in this file, of at most [`FILE_LIMIT`] bytes.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.0, Source::File(_))
+    }
+
+    /// The text and the words to speak of it with; `item` is what it should hold ("private key").
+    pub(super) fn read(&self, item: &'static str) -> Result<Text, TlsSetupError> {
+        let (origin, bytes) = match &self.0 {
+            Source::Bytes(bytes) => ("the given bytes".to_owned(), Arc::clone(bytes)),
+            Source::File(path) => {
+                let origin = path.display().to_string();
+                let bytes = read_file(path).map_err(|error| unreadable(item, &origin, error))?;
+                (origin, bytes.into())
+            }
+        };
+        let text = Text { item, origin, bytes };
+        if text.bytes.len() > FILE_LIMIT {
+            return Err(text.wrong(
+                Kind::TooLarge,
+                "it is larger than 1 MiB, which no certificate or key is; check the path",
+            ));
+        }
+        if text.bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(text.wrong(Kind::Empty, "it is empty"));
+        }
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Bytes(bytes) => write!(f, "Pem({} bytes)", bytes.len()),
+            Source::File(path) => write!(f, "Pem({path:?})"),
+        }
+    }
+}
+
+/// PEM text that was read, and where it came from. Two are equal if their bytes are.
+pub(super) struct Text {
+    item: &'static str,
+    pub(super) origin: String,
+    bytes: Arc<[u8]>,
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Text {
+    /// Every certificate in the text; at least one.
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+        let mut certificates = Vec::new();
+        let mut key_seen = false;
+        for section in self.sections() {
+            let (kind, der) = section.map_err(|error| self.malformed(&error))?;
+            key_seen |= is_key(kind);
+            certificates.extend(CertificateDer::from_pem(kind, der));
+        }
+        if !certificates.is_empty() {
+            return Ok(certificates);
+        }
+        Err(if key_seen || self.is_encrypted() {
+            self.wrong(
+                Kind::KeyInsteadOfCertificate,
+                "it holds a private key where a certificate is expected; were the two swapped?",
+            )
+        } else {
+            self.wrong(Kind::NoCertificate, &format!("it holds no certificate{}", self.what_it_is("x509")))
+        })
+    }
+
+    /// The first private key in the text.
+    pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsSetupError> {
+        let mut certificate_seen = false;
+        for section in self.sections() {
+            let (kind, der) = match section {
+                Err(_) if self.is_encrypted() => break,
+                section => section.map_err(|error| self.malformed(&error))?,
+            };
+            certificate_seen |= kind == SectionKind::Certificate;
+            if let Some(key) = PrivateKeyDer::from_pem(kind, der) {
+                return Ok(key);
+            }
+        }
+        Err(if self.is_encrypted() {
+            self.wrong(
+                Kind::EncryptedPrivateKey,
+                "the key is encrypted, and nobody is there to type its passphrase; decrypt it with \
+                 `openssl pkey -in encrypted.pem -out plain.pem`, and let only this program read the result",
+            )
+        } else if certificate_seen {
+            self.wrong(
+                Kind::CertificateInsteadOfKey,
+                "it holds a certificate where a private key is expected; were the two swapped?",
+            )
+        } else {
+            self.wrong(Kind::NoPrivateKey, &format!("it holds no private key{}", self.what_it_is("pkey")))
+        })
+    }
+
+    pub(super) fn wrong(&self, kind: Kind, what: &str) -> TlsSetupError {
+        TlsSetupError::new(kind, format!("{} from {}: {what}", self.item, self.origin))
+    }
+
+    fn sections(&self) -> impl Iterator<Item = Result<(SectionKind, Vec<u8>), PemError>> {
+        PemObject::pem_slice_iter(&self.bytes)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        let contains = |part: &[u8]| self.bytes.windows(part.len()).any(|window| window == part);
+        contains(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(b"Proc-Type: 4,ENCRYPTED")
+    }
+
+    fn malformed(&self, error: &PemError) -> TlsSetupError {
+        const LONGEST_BEGIN: usize = 80;
+        let line_breaks_lost = self
+            .bytes
+            .split(|byte| matches!(byte, b'\n' | b'\r'))
+            .any(|line| line.starts_with(b"-----BEGIN ") && line.len() > LONGEST_BEGIN);
+        let what = match error {
+            _ if line_breaks_lost => {
+                "the line breaks of the PEM text are lost, or written as the two characters \\n; it needs \
+                 real ones"
+            }
+            PemError::MissingSectionEnd { .. } => "the PEM text is cut off: a BEGIN line has no END line",
+            PemError::IllegalSectionStart { .. } => "a BEGIN line of the PEM text is damaged",
+            _ => "the PEM text between BEGIN and END is not valid base64; copy the file again",
+        };
+        self.wrong(Kind::Malformed, what)
+    }
+
+    /// What the text is instead, and how to mend that.
+    fn what_it_is(&self, command: &str) -> String {
+        if self.bytes.first() == Some(&0x30) {
+            return format!(
+                "; it looks like DER: convert it with `openssl {command} -inform der -in FILE -out FILE.pem`"
+            );
+        }
+        let kinds: Vec<_> = self.sections().flatten().map(|(kind, _)| kind).collect();
+        if kinds.contains(&SectionKind::Csr) {
+            "; it holds a certificate request, which a CA has yet to sign".into()
+        } else if kinds.contains(&SectionKind::PublicKey) {
+            "; it holds a public key".into()
+        } else {
+            "; PEM text begins with a line like -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
+                .into()
+        }
+    }
+}
+
+fn is_key(kind: SectionKind) -> bool {
+    matches!(kind, SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey)
+}
+
+/// The file's contents, cut off just past the limit. Opening a pipe would wait for its writer: only files are
+/// read.
+fn read_file(path: &PathBuf) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(item: &str, origin: &str, error: io::Error) -> TlsSetupError {
+    let (kind, what) = match error.kind() {
+        io::ErrorKind::NotFound => (Kind::Missing, "the file does not exist; check the path".to_owned()),
+        io::ErrorKind::PermissionDenied => {
+            (Kind::Unreadable, "this program may not read the file; check its owner and mode".to_owned())
+        }
+        _ => (Kind::Unreadable, format!("the file cannot be read: {error}")),
+    };
+    TlsSetupError::new(kind, format!("{item} from {origin}: {what}")).because(error)
+}
