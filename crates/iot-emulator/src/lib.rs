@@ -1,1 +1,9 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod authority;
+pub mod broker;
+mod server;
+
+pub use authority::{Authority, CredentialFiles, Credentials};
+pub use server::{Builder, Emulator};

@@ -1,0 +1,218 @@
+//! A certificate authority for one run: made at start, kept in memory, gone with the emulator.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::{fmt, net::IpAddr};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// Issues the emulator's own certificate and those of its clients. ECDSA P-256, all made at run time.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// What a client needs: whom to trust, and its own certificate and key, all as PEM.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The certificate of the authority that signed the emulator's.
+    pub ca_pem: String,
+    /// The client's certificate.
+    pub certificate_pem: String,
+    /// The client's private key, PKCS#8.
+    pub key_pem: String,
+}
+
+/// Where [`Credentials::write_to`] has put them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CredentialFiles {
+    /// `ca.pem`
+    pub ca: PathBuf,
+    /// `device.pem`
+    pub certificate: PathBuf,
+    /// `device.key`
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new authority with a key that nobody else has.
+    ///
+    /// # Errors
+    /// The system has no random numbers to give.
+    pub fn new() -> io::Result<Self> {
+        let mut params = params("iot-emulator throw-away CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let issuer = CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)?;
+        Ok(Self { issuer })
+    }
+
+    /// The authority's certificate.
+    #[must_use]
+    pub fn ca_pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// Issues a client certificate.
+    ///
+    /// # Errors
+    /// The system has no random numbers to give.
+    pub fn issue_client(&self, common_name: &str) -> io::Result<Credentials> {
+        let mut params = params(common_name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let (certificate_pem, _, key) = self.issue(params)?;
+        Ok(Credentials { ca_pem: self.ca_pem(), certificate_pem, key_pem: key.serialize_pem() })
+    }
+
+    /// Issues a server certificate for host names and addresses.
+    pub(crate) fn issue_server(
+        &self,
+        names: &[String],
+    ) -> io::Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
+        let mut params = params("iot-emulator");
+        params.subject_alt_names = CertificateParams::new(names)
+            .map_err(|error| {
+                let text = format!("a server name is neither a host name nor an address: {error}");
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            })?
+            .subject_alt_names;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let (_, der, key) = self.issue(params)?;
+        Ok((der, PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+    }
+
+    /// What verifies client certificates.
+    pub(crate) fn ca_der(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    fn issue(&self, mut params: CertificateParams) -> io::Result<(String, CertificateDer<'static>, KeyPair)> {
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
+        Ok((certificate.pem(), certificate.der().clone(), key))
+    }
+}
+
+impl Credentials {
+    /// Writes `ca.pem`, `device.pem` and `device.key` into a directory, which is made if it does not exist. On Unix
+    /// the key can be read by its owner only.
+    ///
+    /// # Errors
+    /// The directory or a file cannot be written.
+    pub fn write_to(&self, directory: &Path) -> io::Result<CredentialFiles> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(directory)?;
+        let file = |name| directory.join(name);
+        let files =
+            CredentialFiles { ca: file("ca.pem"), certificate: file("device.pem"), key: file("device.key") };
+        write_new(&files.ca, &self.ca_pem, 0o644)?;
+        write_new(&files.certificate, &self.certificate_pem, 0o644)?;
+        write_new(&files.key, &self.key_pem, 0o600)?;
+        Ok(files)
+    }
+}
+
+/// Replaces the file by a new one that has its mode from the start, so a key is not readable by others even for a
+/// moment, and a link that someone put there is not followed.
+fn write_new(path: &Path, content: &str, mode: u32) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    options.open(path)?.write_all(content.as_bytes())
+}
+
+/// The names that the emulator's certificate is always good for, and more.
+pub(crate) fn server_names(bind: IpAddr, more: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
+    let address = (!bind.is_unspecified()).then(|| bind.to_string());
+    for name in address.iter().chain(more) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+fn params(common_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    // Wide enough for devices whose clock is not set.
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(2049, 12, 31);
+    params
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("ca_pem", &self.ca_pem()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("ca_pem", &self.ca_pem)
+            .field("certificate_pem", &self.certificate_pem)
+            .field("key_pem", &"redacted")
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_hides_the_key() {
+        let credentials = Authority::new().unwrap().issue_client("device").unwrap();
+        assert!(credentials.key_pem.starts_with("-----BEGIN PRIVATE KEY-----"));
+        let shown = format!("{credentials:?}");
+        assert!(shown.contains("redacted") && !shown.contains("PRIVATE KEY"));
+    }
+
+    #[test]
+    fn the_key_file_is_readable_by_its_owner_only_even_over_an_older_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let credentials = Authority::new().unwrap().issue_client("device").unwrap();
+        fs::write(directory.path().join("device.key"), "older, and readable by everyone").unwrap();
+        let files = credentials.write_to(directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(&files.key).unwrap(), credentials.key_pem);
+        assert_eq!(fs::read_to_string(&files.ca).unwrap(), credentials.ca_pem);
+        assert_eq!(fs::read_to_string(&files.certificate).unwrap(), credentials.certificate_pem);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&files.key).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn server_names_that_are_no_names_are_refused() {
+        let authority = Authority::new().unwrap();
+        assert!(authority.issue_server(&["not a name\u{e9}".into()]).is_err());
+        let names = server_names("192.0.2.1".parse().unwrap(), &["iot.test".into(), "localhost".into()]);
+        assert_eq!(names, ["localhost", "127.0.0.1", "::1", "192.0.2.1", "iot.test"]);
+        assert!(authority.issue_server(&names).is_ok());
+    }
+}

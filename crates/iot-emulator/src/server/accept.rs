@@ -1,0 +1,124 @@
+//! Listening sockets: bounded in connections, each connection with a time limit on its handshake.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::connection::Connection;
+use super::hub::Event;
+use super::link::Link;
+use crate::broker::ConnectionId;
+
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all connections have in common.
+pub(super) struct Shared {
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) tls: TlsAcceptor,
+    /// One for each connection that may exist.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) max_packet_size: u32,
+    pub(super) outgoing_limit: usize,
+    /// For the next connection.
+    pub(super) cut_after: Mutex<Option<usize>>,
+    pub(super) next_id: AtomicU64,
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+pub(super) struct Task(JoinHandle<()>);
+
+impl Task {
+    pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+
+    /// Ends the task, and returns when it has let go of everything it held.
+    pub(super) async fn stop(mut self) {
+        self.0.abort();
+        self.wait().await;
+    }
+
+    /// Returns when the task has ended by itself.
+    pub(super) async fn wait(&mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Whether a listener speaks TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    Tls,
+    Plain,
+}
+
+/// Listens at an address; the error names it.
+pub(super) async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another program uses the port, choose a different one",
+            io::ErrorKind::PermissionDenied => "; choose a port above 1023",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("cannot listen at {address}: {error}{hint}"))
+    })
+}
+
+/// Accepts connections for ever.
+pub(super) async fn accept(listener: TcpListener, wire: Wire, shared: Arc<Shared>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Over the limit: closed at once, as a service under load would do.
+        if let Ok(permit) = Arc::clone(&shared.permits).try_acquire_owned() {
+            tokio::spawn(connect(stream, wire, Arc::clone(&shared), permit));
+        }
+    }
+}
+
+async fn connect(stream: TcpStream, wire: Wire, shared: Arc<Shared>, _permit: OwnedSemaphorePermit) {
+    // Small packets in both directions: nothing is gained by waiting for more.
+    let _ = stream.set_nodelay(true);
+    if wire == Wire::Plain {
+        return shared.connection().serve(stream).await;
+    }
+    let handshake = tokio::select! {
+        biased;
+        () = shared.events.closed() => return,
+        handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, shared.tls.accept(stream)) => handshake,
+    };
+    if let Ok(Ok(stream)) = handshake {
+        shared.connection().serve(stream).await;
+    }
+}
+
+impl Shared {
+    fn connection(&self) -> Connection {
+        Connection {
+            id: ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed)),
+            link: Arc::new(Link::new(self.outgoing_limit)),
+            events: self.events.clone(),
+            max_packet_size: self.max_packet_size,
+            cut_after: self.cut_after.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        }
+    }
+}

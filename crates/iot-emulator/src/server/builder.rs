@@ -1,0 +1,109 @@
+//! How an emulator is to be, before it runs.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Emulator;
+use crate::broker::Behaviour;
+
+/// Settings of an [`Emulator`]; [`start`](Builder::start) makes one of them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use iot_emulator::{Emulator, broker::Behaviour};
+///
+/// let emulator = Emulator::builder().behaviour(Behaviour::aws()).plain(true).start().await?;
+/// assert!(emulator.plain_port().is_some());
+/// emulator.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "nothing runs until `start`"]
+pub struct Builder {
+    pub(super) bind: IpAddr,
+    pub(super) port: u16,
+    pub(super) plain_port: Option<u16>,
+    pub(super) behaviour: Behaviour,
+    pub(super) server_names: Vec<String>,
+    pub(super) max_connections: u32,
+    pub(super) outgoing_limit: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            bind: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            plain_port: None,
+            behaviour: Behaviour::default(),
+            server_names: Vec::new(),
+            max_connections: 1_000,
+            outgoing_limit: 32 * 1024 * 1024,
+        }
+    }
+}
+
+impl Builder {
+    /// The address to listen at. Default: 127.0.0.1, which only this machine reaches.
+    pub fn bind(mut self, address: IpAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// The port for mutual TLS. Default: 0, which takes any that is free.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Whether to listen on a second port, any that is free, without TLS: for tests of what is not about TLS.
+    /// Default: no.
+    pub fn plain(mut self, plain: bool) -> Self {
+        self.plain_port = plain.then_some(0);
+        self
+    }
+
+    /// The port without TLS; 0 takes any that is free.
+    pub fn plain_port(mut self, port: u16) -> Self {
+        self.plain_port = Some(port);
+        self
+    }
+
+    /// What the broker does where services differ. Default: [`Behaviour::default`].
+    pub fn behaviour(mut self, behaviour: Behaviour) -> Self {
+        self.behaviour = behaviour;
+        self
+    }
+
+    /// One more host name or address that the server certificate is good for. It always is for `localhost`,
+    /// 127.0.0.1, ::1 and the address to listen at.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_names.push(name.into());
+        self
+    }
+
+    /// The most connections at a time, those in their handshake included; more are closed at once. Default: 1,000.
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// The most bytes that may wait to be written to one connection; it is cut when there are more. Default: 32 MiB.
+    pub fn outgoing_limit(mut self, bytes: usize) -> Self {
+        self.outgoing_limit = bytes;
+        self
+    }
+
+    /// Makes the authority and its certificates, and starts to listen.
+    ///
+    /// # Errors
+    /// A port is taken or may not be used, or a server name is not valid.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled, as everything of tokio does.
+    pub async fn start(self) -> io::Result<Emulator> {
+        Emulator::launch(self).await
+    }
+}

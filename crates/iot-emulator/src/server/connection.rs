@@ -1,0 +1,124 @@
+//! One connection's task: bytes in, bytes out, nothing of MQTT beyond packets.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use mqtt_codec::{Codec, Limits};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use super::hub::Event;
+use super::link::Link;
+use crate::broker::ConnectionId;
+
+/// How much is read at once.
+const CHUNK: usize = 4 * 1024;
+
+/// How long what a client still sends is read and thrown away after the last byte to it. A socket that is closed with
+/// unread bytes is reset, and the client might never see the reason.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A connection's own settings.
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) link: Arc<Link>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) max_packet_size: u32,
+    /// Cut once this many bytes were written.
+    pub(super) cut_after: Option<usize>,
+}
+
+impl Connection {
+    /// Serves the connection to its end.
+    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S) {
+        let connected = Event::Connected(self.id, Arc::clone(&self.link));
+        if self.events.send(connected).await.is_err() {
+            return;
+        }
+        let (mut read, mut write) = tokio::io::split(stream);
+        let mut cut_after = self.cut_after.take();
+        let written = tokio::select! {
+            biased;
+            () = self.given_up() => false,
+            all = self.write_packets(&mut write, &mut cut_after) => all,
+            () = self.read_packets(&mut read) => false,
+        };
+        if written {
+            let last = async {
+                let _ = write.shutdown().await;
+                let mut rest = [0; 512];
+                while read.read(&mut rest).await.is_ok_and(|len| len > 0) {}
+            };
+            let _ = tokio::time::timeout(LINGER, last).await;
+        }
+        let _ = self.events.send(Event::Closed(self.id)).await;
+    }
+
+    /// Aborted, or closing for too long, or the hub is gone without having said good-bye.
+    async fn given_up(&self) {
+        tokio::select! {
+            biased;
+            () = self.link.expired() => {}
+            () = self.hub_gone() => {}
+        }
+    }
+
+    async fn hub_gone(&self) {
+        self.events.closed().await;
+        // Before the hub went it may have asked for a close, which is still being done.
+        self.link.close();
+        self.link.expired().await;
+    }
+
+    /// Writes until the connection is to close (`true`), or cannot or may not write more.
+    async fn write_packets(
+        &self,
+        write: &mut (impl AsyncWrite + Unpin),
+        cut_after: &mut Option<usize>,
+    ) -> bool {
+        loop {
+            if *cut_after == Some(0) {
+                return false;
+            }
+            let Some(mut chunk) = self.link.next().await else { return true };
+            if let Some(left) = cut_after {
+                chunk.truncate(*left);
+                *left -= chunk.len();
+            }
+            if write.write_all(&chunk).await.is_err() || write.flush().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Reads until the peer is gone.
+    async fn read_packets(&self, read: &mut (impl AsyncRead + Unpin)) {
+        let mut codec = Codec::server().with_limits(Limits::with_max_packet_size(self.max_packet_size));
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(CHUNK);
+            if !read.read_buf(&mut buffer).await.is_ok_and(|len| len > 0) {
+                return;
+            }
+            self.link.not_stalled().await;
+            loop {
+                match codec.decode(&mut buffer) {
+                    Ok(Some(packet)) => self.report(Event::Packet(self.id, packet)).await,
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.report(Event::Malformed(self.id, error)).await;
+                        return pending().await; // the hub answers and closes
+                    }
+                }
+            }
+        }
+    }
+
+    async fn report(&self, event: Event) {
+        if self.events.send(event).await.is_err() {
+            pending::<()>().await; // the hub is gone: what it left is still being written
+        }
+    }
+}
