@@ -1,1 +1,29 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "tokio")]
+mod client;
+mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod layers;
+pub mod machine;
+mod message;
+pub mod proto;
+pub mod stage;
+mod time;
+
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use client::{
+    Ack, Client, ClosedError, Config, Delivery, Driver, Messages, Stats, Status, Subscription,
+    TryPublishError, client,
+};
+pub use error::{ConnectionError, LinkError, OpError};
+pub use machine::{Machine, MachineOutput};
+pub use message::Message;
+pub use mqtt_codec::{QoS, TopicFilter, TopicName, Version, packet::Will};
+pub use proto::OptionsError;
+pub use stage::{Layer, Stack, Stage, stack};
+pub use time::{Nanos, Now, UnixMillis};

@@ -1,0 +1,452 @@
+//! The one task of a connection: moves the bytes and keeps the time.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use iot_transport::Connector;
+use mqtt_codec::{Codec, ReasonCode};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Config;
+use super::clock::Clock;
+use super::handle::{Channels, Command, Control, Delivery};
+use super::inbox::{Inbox, Signal};
+use super::link::{self, Closed, Closing, Dialing, Up};
+use super::replies::{Replies, Reply};
+use super::router::Router;
+use super::stats::Status;
+use super::subscription::{Guard, Messages};
+use crate::error::{ConnectionError, LinkError, OpError};
+use crate::machine::{Machine, MachineOutput};
+use crate::stage::{Disconnected, Event, LinkUp, Op, OpId, Receipt, Stage, SubscribeOp, UnsubscribeOp};
+use crate::time::Now;
+
+/// Above this many unwritten bytes no more commands are taken.
+const HIGH_WATER: usize = 256 * 1024;
+/// Commands taken in one round.
+const COMMANDS: usize = 64;
+/// Rounds before other tasks get their turn.
+const ROUNDS: usize = 16;
+
+/// The task behind a [`Client`](super::Client): spawn [`run`](Self::run).
+///
+/// Each round looks at everything once, in a fixed order and with a bound: timer, control, dial, read, signals of
+/// subscribers, commands, write. So a flooding server cannot starve a timer, nor a busy application the reading, and
+/// under a paused clock every run is the same.
+pub struct Driver<S, C: Connector> {
+    machine: Machine<S>,
+    connector: Arc<C>,
+    config: Config,
+    clock: Clock,
+    channels: Channels,
+    signals: mpsc::UnboundedReceiver<Signal>,
+    signals_in: mpsc::UnboundedSender<Signal>,
+    router: Router,
+    replies: Replies,
+    attempts: u64,
+    dialing: Option<Dialing<C::Io>>,
+    up: Option<Up<C::Io>>,
+    closing: Option<Closing<C::Io>>,
+    /// Told once the closing link's bytes are written.
+    disconnecting: Vec<oneshot::Sender<()>>,
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// All handles are gone.
+    orphaned: bool,
+}
+
+impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
+    pub(super) fn new(stage: S, codec: Codec, connector: C, config: Config, channels: Channels) -> Self {
+        let (signals_in, signals) = mpsc::unbounded_channel();
+        Self {
+            machine: Machine::new(stage, codec),
+            connector: Arc::new(connector),
+            config,
+            clock: Clock::start(),
+            channels,
+            signals,
+            router: Router::new(signals_in.clone()),
+            signals_in,
+            replies: Replies::default(),
+            attempts: 0,
+            dialing: None,
+            up: None,
+            closing: None,
+            disconnecting: Vec::new(),
+            timer: None,
+            orphaned: false,
+        }
+    }
+
+    /// Runs until the last handle is dropped, then disconnects in order.
+    ///
+    /// # Cancellation
+    /// Dropped, the connection is cut: the server publishes the will. All futures of the handle end with "closed".
+    pub async fn run(mut self) {
+        poll_fn(|context| self.poll(context)).await;
+        self.router.close();
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.channels.counters.wakeups.add(1);
+        for _ in 0..ROUNDS {
+            let mut progress = self.timer(context);
+            progress |= self.control(context);
+            progress |= self.dial(context);
+            progress |= self.read(context);
+            progress |= self.signals(context);
+            progress |= self.commands(context);
+            progress |= self.write(context);
+            progress |= self.close(context);
+            if self.orphaned && self.up.is_none() && self.dialing.is_none() && self.closing.is_none() {
+                return Poll::Ready(());
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Fires the machine's timeout when it is due and arms the timer for the next one.
+    fn timer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.machine.poll_timeout().map(|at| self.clock.instant(at)) else {
+            self.timer = None;
+            return false;
+        };
+        let sleep = match &mut self.timer {
+            Some((armed, sleep)) => {
+                if *armed != deadline {
+                    *armed = deadline;
+                    sleep.as_mut().reset(deadline);
+                }
+                sleep
+            }
+            None => &mut self.timer.insert((deadline, Box::pin(sleep_until(deadline)))).1,
+        };
+        if sleep.as_mut().poll(context).is_pending() {
+            return false;
+        }
+        let now = self.clock.now();
+        self.machine.handle_timeout(now);
+        self.pump(now);
+        true
+    }
+
+    fn control(&mut self, context: &mut Context<'_>) -> bool {
+        if self.orphaned {
+            return false;
+        }
+        let control = match self.channels.control.poll_recv(context) {
+            Poll::Ready(control) => control,
+            Poll::Pending => return false,
+        };
+        let now = self.clock.now();
+        match control {
+            Some(Control::Connect(reply)) => {
+                let id = self.replies.insert(Reply::Connect(reply));
+                self.machine.handle_op(now, id, Op::Connect);
+            }
+            Some(Control::Disconnect(reply)) => {
+                self.flush_commands(now);
+                let id = self.replies.insert(Reply::Disconnect(reply));
+                self.machine.handle_op(now, id, Op::Disconnect);
+            }
+            None => {
+                self.orphaned = true;
+                self.flush_commands(now);
+                let id = self.replies.insert(Reply::Nobody);
+                self.machine.handle_op(now, id, Op::Disconnect);
+            }
+        }
+        self.pump(now);
+        true
+    }
+
+    /// What was handed over before a disconnect goes out before it, as far as there is room.
+    fn flush_commands(&mut self, now: Now) {
+        for _ in 0..self.config.commands.max(1) {
+            if !self.machine.ready() {
+                return;
+            }
+            let Ok(command) = self.channels.commands.try_recv() else { return };
+            self.command(now, command);
+        }
+    }
+
+    fn dial(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(dialing) = &mut self.dialing else { return false };
+        let Poll::Ready(result) = dialing.poll(context) else { return false };
+        let deadline = self.clock.nanos(dialing.deadline);
+        self.dialing = None;
+        let now = self.clock.now();
+        match result {
+            Ok(io) => {
+                self.up = Some(Up::new(io));
+                self.machine.handle_link_up(now, LinkUp::by(deadline));
+            }
+            Err(error) => self.machine.handle_link_down(now, error),
+        }
+        self.pump(now);
+        true
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> bool {
+        if self.router.unaccepted() >= self.config.unaccepted.max(1) {
+            return false;
+        }
+        let Some(up) = &mut self.up else { return false };
+        let Poll::Ready(result) = up.poll_read(context) else { return false };
+        let now = self.clock.now();
+        match result {
+            Ok(0) => self.down(now, link::ended()),
+            Err(error) => self.down(now, link::broken(error, self.config.explain)),
+            Ok(n) => {
+                self.channels.counters.bytes_in.add(n as u64);
+                self.machine.handle_input(now, &mut up.buffer);
+                self.pump(now);
+            }
+        }
+        true
+    }
+
+    fn signals(&mut self, context: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        for _ in 0..COMMANDS {
+            let Poll::Ready(Some(signal)) = self.signals.poll_recv(context) else { break };
+            progress = true;
+            let now = self.clock.now();
+            match signal {
+                Signal::Accepted(token) => {
+                    self.router.accepted();
+                    self.machine.handle_accepted(now, token);
+                }
+                Signal::Released(route) => self.release(now, route),
+            }
+            self.pump(now);
+        }
+        progress
+    }
+
+    /// A subscriber went away; the last one of a filter unsubscribes it.
+    fn release(&mut self, now: Now, route: u64) {
+        if let Some(filter) = self.router.remove(route)
+            && self.up.is_some()
+        {
+            let id = self.replies.insert(Reply::Nobody);
+            self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
+        }
+    }
+
+    fn commands(&mut self, context: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        for _ in 0..COMMANDS {
+            if self.orphaned || !self.machine.ready() || self.machine.transmit().len() >= HIGH_WATER {
+                break;
+            }
+            let Poll::Ready(Some(command)) = self.channels.commands.poll_recv(context) else { break };
+            progress = true;
+            let now = self.clock.now();
+            self.command(now, command);
+        }
+        progress
+    }
+
+    fn command(&mut self, now: Now, command: Command) {
+        let (id, op) = match command {
+            Command::Publish(message, reply) => {
+                self.channels.counters.published.add(1);
+                (self.replies.insert(Reply::Publish(reply)), Op::Publish(message.into_op()))
+            }
+            Command::Subscribe(filter, options, reply) => {
+                let inbox = Arc::new(Inbox::new(self.config.inbox));
+                let route = self.router.add(filter.clone(), Arc::clone(&inbox));
+                let op = SubscribeOp { filters: vec![(filter.clone(), options)] };
+                (self.replies.insert(Reply::Subscribe { reply, filter, inbox, route }), Op::Subscribe(op))
+            }
+            Command::Unsubscribe(filter, reply) => {
+                self.router.remove_filter(&filter);
+                (
+                    self.replies.insert(Reply::Unsubscribe(reply)),
+                    Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }),
+                )
+            }
+        };
+        self.machine.handle_op(now, id, op);
+        self.pump(now);
+    }
+
+    fn write(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(up) = &mut self.up else { return false };
+        match up.poll_write(context, self.machine.transmit()) {
+            Poll::Pending | Poll::Ready(Ok(0)) => false,
+            Poll::Ready(Ok(n)) => {
+                self.channels.counters.bytes_out.add(n as u64);
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                let now = self.clock.now();
+                // The server may have said why before it closed: by a packet, or by an alert that explains itself.
+                let error = match up.poll_read(context) {
+                    Poll::Ready(Ok(1..)) => {
+                        self.machine.handle_input(now, &mut up.buffer);
+                        self.pump(now);
+                        error
+                    }
+                    Poll::Ready(Err(read))
+                        if self.config.explain.is_some_and(|words| words(&read).is_some()) =>
+                    {
+                        read
+                    }
+                    _ => error,
+                };
+                self.down(now, link::broken(error, self.config.explain));
+                true
+            }
+        }
+    }
+
+    fn close(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(closing) = &mut self.closing else { return false };
+        let Poll::Ready(closed) = closing.poll(context) else { return false };
+        if closed == Closed::Entirely {
+            self.closing = None;
+        }
+        self.tell_disconnected();
+        true
+    }
+
+    /// The link ended, not by our hand.
+    fn down(&mut self, now: Now, error: LinkError) {
+        if self.up.take().is_some() {
+            self.machine.handle_link_down(now, error);
+            self.pump(now);
+        }
+    }
+
+    /// Carries out what the machine wants.
+    fn pump(&mut self, now: Now) {
+        while let Some(output) = self.machine.poll_output(now) {
+            match output {
+                MachineOutput::Dial => {
+                    self.attempts = self.attempts.saturating_add(1);
+                    self.channels.counters.attempts.add(1);
+                    let deadline = link::after(self.clock.instant(now.mono), self.config.connect_timeout);
+                    self.dialing = Some(Dialing::new(Arc::clone(&self.connector), self.attempts, deadline));
+                    self.channels.status.send_replace(Status::Connecting { attempt: self.attempts });
+                }
+                MachineOutput::Hangup => {
+                    self.dialing = None;
+                    if let Some(up) = self.up.take() {
+                        let deadline = link::after(self.clock.instant(now.mono), self.config.close_timeout);
+                        self.closing = Some(up.close(self.machine.transmit().split(), deadline));
+                    }
+                }
+                MachineOutput::Event(event) => self.event(now, event),
+            }
+        }
+    }
+
+    fn event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Connected(connected) => {
+                self.channels.counters.connections.add(1);
+                self.channels.status.send_replace(Status::Connected(connected));
+            }
+            Event::Disconnected(Disconnected { error, retry_at }) => {
+                self.channels.status.send_replace(match error {
+                    ConnectionError::Requested => Status::Idle,
+                    error => Status::Disconnected { error, retry_in: retry_at.map(|at| at.since(now.mono)) },
+                });
+            }
+            Event::Message(publish, token) => {
+                if let Some(token) = self.router.deliver(publish, token, &self.channels.counters) {
+                    self.machine.handle_accepted(now, token);
+                }
+            }
+            Event::Done(id, result) => self.done(now, id, result),
+        }
+    }
+
+    /// Tells the one who asked. That they are gone by now is their right.
+    fn done(&mut self, now: Now, id: OpId, result: Result<Receipt, OpError>) {
+        match self.replies.remove(id) {
+            Some(Reply::Connect(reply)) => {
+                let _ = reply.send(match result {
+                    Ok(Receipt::Connected(connected)) => Ok(connected),
+                    Ok(_) => Err(OpError::Closed),
+                    Err(error) => Err(error),
+                });
+            }
+            Some(Reply::Publish(reply)) => {
+                let _ = reply.send(result.map(|receipt| match receipt {
+                    Receipt::Acked(reason) => Delivery::Acked(reason),
+                    _ => Delivery::Sent,
+                }));
+            }
+            Some(Reply::Subscribe { reply, filter, inbox, route }) => {
+                let answer = match granted(result) {
+                    Ok(reason) => {
+                        let guard = Guard { route, signals: self.signals_in.clone() };
+                        Ok(Messages::new(filter, reason, inbox, guard))
+                    }
+                    Err(error @ OpError::TimedOut) => {
+                        // The server may have subscribed it all the same.
+                        self.release(now, route);
+                        Err(error)
+                    }
+                    Err(error) => {
+                        self.router.remove(route);
+                        Err(error)
+                    }
+                };
+                let _ = reply.send(answer);
+            }
+            Some(Reply::Unsubscribe(reply)) => {
+                let _ = reply.send(granted(result));
+            }
+            Some(Reply::Disconnect(reply)) => {
+                self.disconnecting.push(reply);
+                if self.closing.is_none() {
+                    self.tell_disconnected();
+                }
+            }
+            Some(Reply::Nobody) | None => {}
+        }
+    }
+
+    fn tell_disconnected(&mut self) {
+        for reply in self.disconnecting.drain(..) {
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// The code of the one filter that was asked for.
+fn granted(result: Result<Receipt, OpError>) -> Result<ReasonCode, OpError> {
+    match result? {
+        Receipt::Subscribed(ack) | Receipt::Unsubscribed(ack) => {
+            let reason = ack.reasons().next().unwrap_or_default();
+            if !reason.is_error() {
+                return Ok(reason);
+            }
+            let message = ack.properties.as_ref().reason_string().and_then(|text| text.try_into().ok());
+            Err(OpError::Refused { reason, message })
+        }
+        _ => Ok(ReasonCode::Success),
+    }
+}
+
+impl<S, C: Connector> fmt::Debug for Driver<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("config", &self.config)
+            .field("attempts", &self.attempts)
+            .field("up", &self.up.is_some())
+            .finish_non_exhaustive()
+    }
+}

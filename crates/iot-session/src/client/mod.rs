@@ -1,0 +1,70 @@
+//! The driver task and the handle that applications hold.
+
+mod clock;
+mod driver;
+mod handle;
+mod inbox;
+mod link;
+mod replies;
+mod router;
+mod stats;
+mod subscription;
+
+pub use driver::Driver;
+pub use handle::{Ack, Client, ClosedError, Delivery, TryPublishError};
+pub use stats::{Stats, Status};
+pub use subscription::{Messages, Subscription};
+
+use std::time::Duration;
+
+use iot_transport::Connector;
+use mqtt_codec::Codec;
+
+use crate::stage::Stage;
+
+/// Settings of the driver and the handle: `Config { inbox: 16, ..Config::default() }`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How long one attempt may take to give a byte stream and a CONNACK. Default: 30 s.
+    pub connect_timeout: Duration,
+    /// How many commands wait in the channel between handle and driver; a publish waits for room beyond it.
+    /// Default: 64, at least 1.
+    pub commands: usize,
+    /// How many messages a subscription holds for its reader. Beyond it QoS 0 messages are dropped and counted, QoS 1
+    /// messages stay unacknowledged. Default: 256, at least 1.
+    pub inbox: usize,
+    /// How many QoS 1 messages may stay unacknowledged because their subscriber is slow, before nothing more is read
+    /// from the link. Default: 100, at least 1.
+    pub unaccepted: usize,
+    /// How long the last bytes of a connection may take to be written after a disconnect. Default: 2 s.
+    pub close_timeout: Duration,
+    /// Words for the transport's own read and write errors, such as a certificate that the server refuses after the
+    /// TLS handshake. Default: none, the error speaks for itself.
+    pub explain: Option<fn(&std::io::Error) -> Option<String>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(30),
+            commands: 64,
+            inbox: 256,
+            unaccepted: 100,
+            close_timeout: Duration::from_secs(2),
+            explain: None,
+        }
+    }
+}
+
+/// A handle and the driver behind it. Nothing happens until [`Driver::run`] is spawned.
+///
+/// `stage` is a stack as [`stack`](crate::stack) makes it, `codec` is the engine's
+/// ([`Engine::codec`](crate::proto::Engine::codec)). See the [front page](crate) for an example.
+pub fn client<S, C>(stage: S, codec: Codec, connector: C, config: Config) -> (Client, Driver<S, C>)
+where
+    S: Stage + Send + 'static,
+    C: Connector,
+{
+    let (client, channels) = Client::new(&config);
+    (client, Driver::new(stage, codec, connector, config, channels))
+}

@@ -1,0 +1,83 @@
+//! Who waits for which operation.
+
+use std::sync::Arc;
+
+use mqtt_codec::{ReasonCode, TopicFilter};
+use tokio::sync::oneshot;
+
+use super::handle::Delivery;
+use super::inbox::Inbox;
+use super::subscription::Messages;
+use crate::error::OpError;
+use crate::stage::{Connected, OpId, Owner};
+
+/// The one who issued an operation, and what they gave along.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Connect(oneshot::Sender<Result<Connected, OpError>>),
+    Publish(oneshot::Sender<Result<Delivery, OpError>>),
+    Subscribe {
+        reply: oneshot::Sender<Result<Messages, OpError>>,
+        filter: TopicFilter,
+        inbox: Arc<Inbox>,
+        route: u64,
+    },
+    Unsubscribe(oneshot::Sender<Result<ReasonCode, OpError>>),
+    Disconnect(oneshot::Sender<()>),
+    /// The driver itself, which does not mind the outcome.
+    Nobody,
+}
+
+/// A table of the operations under way. Numbers carry the slot and how often it was used, so that no number comes
+/// twice.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    slots: Vec<(u32, Option<Reply>)>,
+    free: Vec<u32>,
+}
+
+impl Replies {
+    pub(super) fn insert(&mut self, reply: Reply) -> OpId {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        });
+        let mut uses = 0;
+        if let Some(entry) = self.slots.get_mut(slot as usize) {
+            entry.0 = entry.0.wrapping_add(1) & 0x00FF_FFFF;
+            entry.1 = Some(reply);
+            uses = entry.0;
+        }
+        OpId::new(Owner::APPLICATION, u64::from(uses) << 32 | u64::from(slot))
+    }
+
+    pub(super) fn remove(&mut self, id: OpId) -> Option<Reply> {
+        let slot = id.seq() as u32;
+        let (uses, reply) = self.slots.get_mut(slot as usize)?;
+        if id.owner() != Owner::APPLICATION || u64::from(*uses) != id.seq() >> 32 {
+            return None;
+        }
+        let reply = reply.take();
+        if reply.is_some() {
+            self.free.push(slot);
+        }
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_ends_once_and_its_number_is_not_used_again() {
+        let mut replies = Replies::default();
+        let first = replies.insert(Reply::Nobody);
+        assert!(replies.remove(first).is_some());
+        assert!(replies.remove(first).is_none());
+        let second = replies.insert(Reply::Nobody);
+        assert_ne!(first, second);
+        assert!(replies.remove(first).is_none());
+        assert!(replies.remove(second).is_some());
+    }
+}

@@ -1,0 +1,240 @@
+//! What can go wrong, in the words of the one who asked.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt_codec::{DecodeError, EncodeError, InvalidTopic, ReasonCode, Text};
+
+/// The byte stream could not be had, or ended.
+#[derive(Debug, Clone)]
+pub struct LinkError {
+    message: Arc<str>,
+    retryable: bool,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl LinkError {
+    /// A sentence about what happened; `retryable` says whether trying again can help.
+    #[must_use]
+    pub fn new(message: impl Into<Arc<str>>, retryable: bool) -> Self {
+        Self { message: message.into(), retryable, source: None }
+    }
+
+    /// With the error behind it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Whether trying again can help. A wrong key stays wrong, a refused connection may not.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for LinkError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Why a connection ended or did not come about.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// No byte stream, or its end.
+    Link(LinkError),
+    /// The server refused CONNECT.
+    Refused {
+        /// The server's code.
+        reason: ReasonCode,
+        /// MQTT 5: the server's words.
+        message: Option<Text>,
+    },
+    /// No CONNACK within the connect timeout.
+    ConnAckTimeout,
+    /// The link ended between CONNECT and CONNACK. AWS IoT Core does that when a policy does not allow the
+    /// connection, or when the client identifier is in use too often.
+    ClosedBeforeConnAck(LinkError),
+    /// PINGREQ was not answered in time: the link is dead, though nobody said so.
+    KeepAlive {
+        /// How long the answer was waited for.
+        waited: Duration,
+    },
+    /// MQTT 5: the server ended the connection by DISCONNECT.
+    Server {
+        /// The server's code.
+        reason: ReasonCode,
+        /// The server's words.
+        message: Option<Text>,
+    },
+    /// The server sent bytes that are no packet.
+    Malformed(DecodeError),
+    /// The server sent a packet that it may not send here.
+    Protocol(&'static str),
+    /// [`Op::Disconnect`](crate::stage::Op::Disconnect).
+    Requested,
+}
+
+impl ConnectionError {
+    /// Whether the same attempt may succeed later. False for what only a change of the configuration can heal: a
+    /// refused client identifier, bad credentials, a certificate that does not fit.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Link(error) | Self::ClosedBeforeConnAck(error) => error.is_retryable(),
+            Self::Refused { reason, .. } => !matches!(
+                reason,
+                ReasonCode::UnsupportedProtocolVersion
+                    | ReasonCode::ClientIdentifierNotValid
+                    | ReasonCode::BadUserNameOrPassword
+                    | ReasonCode::NotAuthorized
+                    | ReasonCode::Banned
+                    | ReasonCode::BadAuthenticationMethod
+                    | ReasonCode::TopicNameInvalid
+                    | ReasonCode::QoSNotSupported
+                    | ReasonCode::RetainNotSupported
+            ),
+            Self::Requested => false,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(error) => error.fmt(f),
+            Self::Refused { reason, message } => {
+                write!(f, "the server refused the connection: {reason}")?;
+                words(message.as_ref(), f)
+            }
+            Self::ConnAckTimeout => {
+                f.write_str("the server did not answer CONNECT within the connect timeout")
+            }
+            Self::ClosedBeforeConnAck(error) => write!(
+                f,
+                "the server closed the connection without answering CONNECT ({error}); AWS IoT Core does that when \
+                 the policy of the certificate does not allow iot:Connect for this client id"
+            ),
+            Self::KeepAlive { waited } => {
+                write!(f, "the connection is dead: no answer to PINGREQ for {} s", waited.as_secs_f32())
+            }
+            Self::Server { reason, message } => {
+                write!(f, "the server ended the connection: {reason}")?;
+                words(message.as_ref(), f)
+            }
+            Self::Malformed(error) => write!(f, "the server sent a malformed packet: {error}"),
+            Self::Protocol(what) => write!(f, "the server broke the protocol: {what}"),
+            Self::Requested => f.write_str("disconnected on request"),
+        }
+    }
+}
+
+fn words(message: Option<&Text>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // The server's words are shown escaped: they end up in logs and terminals.
+    message.map_or(Ok(()), |message| write!(f, ", \"{}\"", message.as_str().escape_debug()))
+}
+
+impl Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Link(error) | Self::ClosedBeforeConnAck(error) => error.source(),
+            Self::Malformed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why an operation did not succeed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum OpError {
+    /// There is no connection, and nothing keeps the operation for later. It was not sent.
+    Offline,
+    /// The in-flight window is full. It was not sent.
+    Busy,
+    /// The answer did not come within the operation timeout. A message may still be delivered: its packet
+    /// identifier stays taken until the answer or the session's end.
+    TimedOut,
+    /// The connection ended before the answer, and the session with it. It may or may not have been delivered.
+    Interrupted,
+    /// The server refused it.
+    Refused {
+        /// The server's code.
+        reason: ReasonCode,
+        /// MQTT 5: the server's words.
+        message: Option<Text>,
+    },
+    /// It cannot be sent as it is. It was not sent.
+    Invalid(EncodeError),
+    /// Not a topic name or filter. It was not sent.
+    Topic(InvalidTopic),
+    /// Neither side offers this. It was not sent.
+    Unsupported(&'static str),
+    /// The connection did not come about.
+    Connect(ConnectionError),
+    /// The client has been closed: its driver task has ended.
+    Closed,
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offline => f.write_str("offline: there is no connection to send it on"),
+            Self::Busy => f.write_str("too many messages are waiting for their acknowledgement"),
+            Self::TimedOut => f.write_str("the server did not answer within the operation timeout"),
+            Self::Interrupted => f.write_str(
+                "the connection ended before the server answered; it may or may not have taken effect",
+            ),
+            Self::Refused { reason, message } => {
+                write!(f, "the server refused it: {reason}")?;
+                words(message.as_ref(), f)
+            }
+            Self::Invalid(error) => error.fmt(f),
+            Self::Topic(error) => write!(f, "not a valid topic: {error}"),
+            Self::Unsupported(what) => f.write_str(what),
+            Self::Connect(error) => error.fmt(f),
+            Self::Closed => f.write_str("the client is closed"),
+        }
+    }
+}
+
+impl Error for OpError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Connect(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidTopic> for OpError {
+    fn from(error: InvalidTopic) -> Self {
+        Self::Topic(error)
+    }
+}
+
+impl From<EncodeError> for OpError {
+    fn from(error: EncodeError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl From<Infallible> for OpError {
+    /// So that functions take filters and what can become one alike.
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

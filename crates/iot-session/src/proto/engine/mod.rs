@@ -1,0 +1,372 @@
+//! The innermost stage: one MQTT session over one link at a time.
+
+mod operations;
+mod server;
+
+use std::collections::VecDeque;
+
+use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish, SubAck};
+use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, QoS, ReasonCode, Text};
+
+use super::incoming::Incoming;
+use super::keep_alive::{Due, KeepAlive};
+use super::options::ConnectOptions;
+use super::outgoing::{Outgoing, Waiting};
+use server::Server;
+
+use crate::error::{ConnectionError, OpError};
+use crate::stage::{Connected, Disconnected, Event, Input, Link, LinkUp, OpId, Output, Receipt, Stage};
+use crate::time::{Nanos, Now};
+
+/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0 and 1 both ways within a
+/// window, subscriptions, session resumption, operation timeouts.
+///
+/// ```text
+///           Link::Up: CONNECT            CONNACK
+///   Down ───────────────► Connecting ─────────────► Up
+///     ▲                        │                     │
+///     └────────────────────────┴─────────────────────┘
+///       Link::Down, Op::Disconnect, refusal, timeout, protocol error
+/// ```
+/// It dials only for an [`Op::Connect`] of its own, once; a [`Reconnect`](crate::layers::Reconnect) around it does
+/// the rest. While it is down, operations end with [`OpError::Offline`]. What waits for its PUBACK when the link goes
+/// is sent again with DUP once the server says that it kept the session, and ends with [`OpError::Interrupted`] when
+/// it did not.
+#[derive(Debug)]
+pub struct Engine {
+    options: ConnectOptions,
+    state: State,
+    /// Whether a session was opened before, so that later connections take it up.
+    had_session: bool,
+    /// Whether the present CONNECT asked for a clean start.
+    clean_start: bool,
+    server: Server,
+    keep_alive: KeepAlive,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// Who waits for CONNACK when no layer around takes care of that.
+    connect: Option<OpId>,
+    codec: Codec,
+    out: VecDeque<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Down,
+    Connecting { deadline: Nanos },
+    Up,
+}
+
+impl Engine {
+    /// An engine that is down.
+    #[must_use]
+    pub fn new(options: ConnectOptions) -> Self {
+        let codec =
+            Codec::client(options.version).with_limits(Limits::with_max_packet_size(options.max_packet_size));
+        Self {
+            server: Server::new(&ConnAck::default(), &options),
+            options,
+            state: State::Down,
+            had_session: false,
+            clean_start: false,
+            keep_alive: KeepAlive::off(),
+            outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            connect: None,
+            codec,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// The codec for its connections.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec.clone()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    fn done(&mut self, op: OpId, result: Result<Receipt, OpError>) {
+        self.event(Event::Done(op, result));
+    }
+
+    fn send(&mut self, now: Now, packet: impl Into<Packet>) {
+        self.keep_alive.sent(now.mono);
+        self.out.push_back(Output::Send(packet.into()));
+    }
+
+    // --- the link ---
+
+    fn link_up(&mut self, now: Now, link: LinkUp) {
+        if self.state != State::Down {
+            return;
+        }
+        let connect = match self.options.connect(!self.had_session) {
+            Ok(connect) => connect,
+            Err(error) => return self.fail(ConnectionError::Protocol(cannot_connect(&error))),
+        };
+        let deadline = link.deadline.unwrap_or(now.mono.after(self.options.connect_timeout));
+        self.state = State::Connecting { deadline };
+        self.clean_start = connect.clean_start;
+        self.incoming.restart();
+        self.send(now, connect);
+    }
+
+    /// Hangs up and tells why.
+    fn fail(&mut self, error: ConnectionError) {
+        self.out.push_back(Output::Hangup);
+        self.lost(error);
+    }
+
+    /// The link is gone, by our hand or another's.
+    fn lost(&mut self, error: ConnectionError) {
+        self.state = State::Down;
+        self.keep_alive = KeepAlive::off();
+        for op in self.outgoing.link_lost(self.options.is_persistent()) {
+            self.done(op, Err(OpError::Interrupted));
+        }
+        self.event(Event::Disconnected(Disconnected::new(error.clone())));
+        if let Some(op) = self.connect.take() {
+            self.done(op, Err(OpError::Connect(error)));
+        }
+    }
+
+    fn connack(&mut self, now: Now, connack: &ConnAck) {
+        if connack.reason != ReasonCode::Success {
+            let message = reason_string(connack.properties.as_ref().reason_string());
+            return self.fail(ConnectionError::Refused { reason: connack.reason, message });
+        }
+        if connack.session_present && self.clean_start {
+            // [MQTT-3.2.2-2]
+            return self.fail(ConnectionError::Protocol(
+                "a session is present although a clean start was asked for",
+            ));
+        }
+        let keep_alive = connack.properties.as_ref().server_keep_alive().unwrap_or(self.options.keep_alive);
+        self.server = Server::new(connack, &self.options);
+        self.keep_alive = KeepAlive::new(keep_alive, now.mono);
+        self.state = State::Up;
+        self.had_session = true;
+        let connected = Connected {
+            session_present: connack.session_present,
+            keep_alive,
+            window: u16::try_from(self.server.window).unwrap_or(u16::MAX),
+        };
+        self.event(Event::Connected(connected.clone()));
+        if let Some(op) = self.connect.take() {
+            self.done(op, Ok(Receipt::Connected(connected)));
+        }
+        if connack.session_present {
+            self.outgoing.session_resumed();
+            self.resend(now);
+        } else {
+            for op in self.outgoing.session_lost() {
+                self.done(op, Err(OpError::Interrupted));
+            }
+        }
+    }
+
+    /// Sends what the connection before left unacknowledged, in the original order (`[MQTT-4.4.0-1]`).
+    fn resend(&mut self, now: Now) {
+        while let Some(publish) = self.outgoing.pop_resend(self.server.window) {
+            self.send(now, publish);
+        }
+    }
+
+    // --- packets ---
+
+    fn packet(&mut self, now: Now, packet: Packet) {
+        self.keep_alive.received(now.mono);
+        match (self.state, packet) {
+            (State::Down, _) => {}
+            (State::Connecting { .. }, Packet::ConnAck(connack)) => self.connack(now, &connack),
+            (State::Connecting { .. }, packet) => {
+                self.fail(ConnectionError::Protocol(before_connack(&packet)));
+            }
+            (State::Up, Packet::Publish(publish)) => self.publish_received(publish),
+            (State::Up, Packet::PubAck(ack)) => self.puback(now, &ack),
+            (State::Up, Packet::SubAck(suback)) => self.suback(suback, false),
+            (State::Up, Packet::UnsubAck(unsuback)) => self.suback(unsuback, true),
+            (State::Up, Packet::PingResp) => {
+                self.keep_alive.answered();
+            }
+            (State::Up, Packet::Disconnect(disconnect)) if self.options.version.is_v5() => {
+                let message = reason_string(disconnect.properties.as_ref().reason_string());
+                self.fail(ConnectionError::Server { reason: disconnect.reason, message });
+            }
+            (State::Up, _) => {
+                self.protocol_error("a packet that only clients send, or that nobody asked for");
+            }
+        }
+    }
+
+    /// Answers with the reason where the version has words for it, then hangs up.
+    fn protocol_error(&mut self, what: &'static str) {
+        self.say_why(ReasonCode::ProtocolError);
+        self.fail(ConnectionError::Protocol(what));
+    }
+
+    fn say_why(&mut self, reason: ReasonCode) {
+        if self.state == State::Up && self.options.version.is_v5() {
+            self.out.push_back(Output::Send(Disconnect::new(reason).into()));
+        }
+    }
+
+    fn malformed(&mut self, error: DecodeError) {
+        if self.state == State::Down {
+            return;
+        }
+        let reason = match (error.kind(), error.reason()) {
+            // Not words that DISCONNECT has.
+            (_, ReasonCode::UnsupportedProtocolVersion | ReasonCode::ClientIdentifierNotValid) => {
+                ReasonCode::ProtocolError
+            }
+            (ErrorKind::Malformed | ErrorKind::Protocol, reason) => reason,
+        };
+        self.say_why(reason);
+        self.fail(ConnectionError::Malformed(error));
+    }
+
+    fn publish_received(&mut self, publish: Publish) {
+        if publish.properties().topic_alias().is_some() {
+            // CONNECT allows none: Topic Alias Maximum is absent ([MQTT-3.3.2-11]).
+            self.say_why(ReasonCode::TopicAliasInvalid);
+            return self.fail(ConnectionError::Protocol("a topic alias, although none is allowed"));
+        }
+        let token = match (publish.qos(), publish.packet_id()) {
+            (QoS::AtMostOnce, _) => None,
+            (QoS::AtLeastOnce, Some(id)) => {
+                if self.incoming.len() >= usize::from(self.options.receive_maximum)
+                    && self.options.version.is_v5()
+                {
+                    self.say_why(ReasonCode::ReceiveMaximumExceeded); // [MQTT-3.3.4-9]
+                    return self.fail(ConnectionError::Protocol(
+                        "more unacknowledged messages than Receive Maximum",
+                    ));
+                }
+                Some(self.incoming.push(id))
+            }
+            _ => {
+                // Subscriptions are made at QoS 0 or 1, so nothing may come at 2 ([MQTT-3.8.4-8]).
+                self.say_why(ReasonCode::QoSNotSupported);
+                return self.fail(ConnectionError::Protocol("a QoS 2 message, although none was subscribed"));
+            }
+        };
+        self.event(Event::Message(publish, token));
+    }
+
+    fn puback(&mut self, now: Now, ack: &Ack) {
+        // A late answer to what has ended is no fault: only one that answers something else is.
+        let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
+        if !matches!(slot.waiting, Waiting::Publish(_)) {
+            return self.protocol_error("a PUBACK for a packet identifier that is not a publication's");
+        }
+        if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
+            let result = if ack.reason.is_error() {
+                let message = reason_string(ack.properties.as_ref().reason_string());
+                Err(OpError::Refused { reason: ack.reason, message })
+            } else {
+                Ok(Receipt::Acked(ack.reason))
+            };
+            self.done(op, result);
+        }
+        self.resend(now);
+    }
+
+    fn suback(&mut self, ack: SubAck, unsubscribed: bool) {
+        let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
+        let fits = match slot.waiting {
+            Waiting::Subscribe(filters) => !unsubscribed && ack.reasons().len() == filters,
+            Waiting::Unsubscribe => unsubscribed,
+            Waiting::Publish(_) => false,
+        };
+        if !fits {
+            return self.protocol_error("a SUBACK or UNSUBACK that does not fit what was asked");
+        }
+        if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
+            self.done(
+                op,
+                Ok(if unsubscribed { Receipt::Unsubscribed(ack) } else { Receipt::Subscribed(ack) }),
+            );
+        }
+    }
+
+    // --- time ---
+
+    fn timeout(&mut self, now: Now) {
+        while let Some(op) = self.outgoing.pop_timed_out(now.mono) {
+            self.done(op, Err(OpError::TimedOut));
+        }
+        if let State::Connecting { deadline } = self.state
+            && now.mono >= deadline
+        {
+            self.fail(ConnectionError::ConnAckTimeout);
+        }
+        match self.keep_alive.poll(now.mono) {
+            Due::Nothing => {}
+            Due::Ping => self.send(now, Packet::PingReq),
+            Due::Dead => {
+                let waited = self.keep_alive.patience();
+                self.fail(ConnectionError::KeepAlive { waited });
+            }
+        }
+    }
+}
+
+impl Stage for Engine {
+    fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Op(id, op) => self.op(now, id, op),
+            Input::Link(Link::Up(link)) => self.link_up(now, link),
+            Input::Link(Link::Down(error)) => match self.state {
+                State::Connecting { .. } => self.lost(ConnectionError::ClosedBeforeConnAck(error)),
+                State::Down | State::Up => self.lost(ConnectionError::Link(error)),
+            },
+            Input::Packet(packet) => self.packet(now, packet),
+            Input::Malformed(error) => self.malformed(error),
+            Input::Accepted(token) => {
+                if self.state == State::Up {
+                    self.incoming.accept(token);
+                    while let Some(id) = self.incoming.pop_accepted() {
+                        self.send(now, Packet::PubAck(Ack::new(id)));
+                    }
+                }
+            }
+            Input::Timeout => self.timeout(now),
+        }
+    }
+
+    fn poll(&mut self, _now: Now) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        let connack = match self.state {
+            State::Connecting { deadline } => Some(deadline),
+            State::Down | State::Up => None,
+        };
+        [connack, self.keep_alive.deadline(), self.outgoing.deadline()].into_iter().flatten().min()
+    }
+
+    fn ready(&self) -> bool {
+        self.state != State::Up || self.has_room()
+    }
+}
+
+fn reason_string(text: Option<&str>) -> Option<Text> {
+    text.and_then(|text| Text::try_from(text).ok())
+}
+
+fn cannot_connect(_error: &mqtt_codec::EncodeError) -> &'static str {
+    "the options make no CONNECT; ConnectOptions::validate says why"
+}
+
+fn before_connack(packet: &Packet) -> &'static str {
+    match packet {
+        Packet::Auth(_) => "AUTH, although no enhanced authentication was asked for",
+        Packet::Disconnect(_) => "DISCONNECT before CONNACK",
+        _ => "a packet before CONNACK",
+    }
+}

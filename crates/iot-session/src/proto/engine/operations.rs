@@ -1,0 +1,141 @@
+//! What the holder of a session asks for.
+
+use mqtt_codec::packet::{Disconnect, Subscribe, Unsubscribe};
+use mqtt_codec::{Packet, PacketId, QoS};
+
+use super::super::outgoing::Waiting;
+use super::{Engine, State};
+use crate::error::{ConnectionError, OpError};
+use crate::stage::{Op, OpId, Output, PublishOp, Receipt, SubscribeOp, UnsubscribeOp};
+use crate::time::Now;
+
+impl Engine {
+    pub(super) fn op(&mut self, now: Now, id: OpId, op: Op) {
+        match op {
+            Op::Connect => match self.state {
+                State::Down if self.connect.is_none() => {
+                    self.connect = Some(id);
+                    self.out.push_back(Output::Dial);
+                }
+                _ => self.done(id, Err(OpError::Unsupported("already connected or connecting"))),
+            },
+            Op::Disconnect => self.disconnect(now, id),
+            _ if self.state != State::Up => self.done(id, Err(OpError::Offline)),
+            Op::Publish(publish) => {
+                if let Err(error) = self.publish(now, id, publish) {
+                    self.done(id, Err(error));
+                }
+            }
+            Op::Subscribe(subscribe) => {
+                if let Err(error) = self.subscribe(now, id, &subscribe) {
+                    self.done(id, Err(error));
+                }
+            }
+            Op::Unsubscribe(unsubscribe) => {
+                if let Err(error) = self.unsubscribe(now, id, &unsubscribe) {
+                    self.done(id, Err(error));
+                }
+            }
+        }
+    }
+
+    fn disconnect(&mut self, now: Now, id: OpId) {
+        match self.state {
+            State::Up => {
+                for op in self.outgoing.detach() {
+                    self.done(op, Err(OpError::Interrupted));
+                }
+                self.send(now, Disconnect::default());
+                self.fail(ConnectionError::Requested);
+            }
+            // Before CONNACK nothing may be sent to AWS IoT Core, not even DISCONNECT.
+            State::Connecting { .. } => self.fail(ConnectionError::Requested),
+            State::Down => {
+                for op in self.outgoing.detach() {
+                    self.done(op, Err(OpError::Interrupted));
+                }
+                if self.connect.is_some() {
+                    self.fail(ConnectionError::Requested);
+                }
+            }
+        }
+        self.done(id, Ok(Receipt::Disconnected));
+    }
+
+    /// What the server's limits say about a packet.
+    fn check(&self, packet: &Packet) -> Result<(), OpError> {
+        let size = self.codec.encoded_len(packet)?;
+        if size > self.server.max_packet_size {
+            let error = mqtt_codec::EncodeError::PacketTooLarge { size, max: self.server.max_packet_size };
+            return Err(OpError::Invalid(error));
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, now: Now, op: OpId, PublishOp { publish, qos }: PublishOp) -> Result<(), OpError> {
+        if qos > self.server.max_qos || qos == QoS::ExactlyOnce {
+            return Err(OpError::Unsupported("this QoS is not supported; AWS IoT Core knows QoS 0 and 1"));
+        }
+        if publish.retain() && !self.server.retain {
+            return Err(OpError::Unsupported("the server keeps no retained messages"));
+        }
+        if qos == QoS::AtMostOnce {
+            let packet = Packet::Publish(publish.at_most_once());
+            self.check(&packet)?;
+            self.send(now, packet);
+            self.done(op, Ok(Receipt::Sent));
+            return Ok(());
+        }
+        if !self.has_room() {
+            return Err(OpError::Busy);
+        }
+        self.issue(now, op, |id| {
+            let publish = publish.at_least_once(id);
+            (publish.clone().into(), Waiting::Publish(publish))
+        })
+    }
+
+    fn subscribe(&mut self, now: Now, op: OpId, subscribe: &SubscribeOp) -> Result<(), OpError> {
+        for (filter, options) in &subscribe.filters {
+            if options.qos == QoS::ExactlyOnce {
+                return Err(OpError::Unsupported("subscriptions at QoS 2 are not supported; use QoS 0 or 1"));
+            }
+            if !self.server.wildcards && filter.as_str().contains(['+', '#']) {
+                return Err(OpError::Unsupported("the server knows no wildcards"));
+            }
+            if !self.server.shared && filter.share_name().is_some() {
+                return Err(OpError::Unsupported("the server knows no shared subscriptions"));
+            }
+        }
+        let filters = subscribe.filters.iter().map(|(filter, options)| (filter, *options));
+        self.issue(now, op, |id| {
+            (Subscribe::new(id, filters).into(), Waiting::Subscribe(subscribe.filters.len()))
+        })
+    }
+
+    fn unsubscribe(&mut self, now: Now, op: OpId, unsubscribe: &UnsubscribeOp) -> Result<(), OpError> {
+        self.issue(now, op, |id| (Unsubscribe::new(id, &unsubscribe.filters).into(), Waiting::Unsubscribe))
+    }
+
+    /// Sends a packet that is answered under an identifier.
+    fn issue(
+        &mut self,
+        now: Now,
+        op: OpId,
+        packet: impl FnOnce(PacketId) -> (Packet, Waiting),
+    ) -> Result<(), OpError> {
+        let id = self.outgoing.allocate().ok_or(OpError::Busy)?;
+        let (packet, waiting) = packet(id);
+        if let Err(error) = self.check(&packet) {
+            self.outgoing.give_back(id);
+            return Err(error);
+        }
+        self.outgoing.insert(id, op, waiting, now.mono, self.options.operation_timeout);
+        self.send(now, packet);
+        Ok(())
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.outgoing.in_flight() < self.server.window && !self.outgoing.is_resending()
+    }
+}

@@ -1,0 +1,220 @@
+//! What goes into a stage and what comes out.
+
+use std::fmt;
+
+use mqtt_codec::packet::{Publish, SubAck};
+use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, TopicFilter, packet::SubscriptionOptions};
+
+use crate::error::{ConnectionError, LinkError, OpError};
+use crate::time::Nanos;
+
+/// Who issued an operation. The application is 0; a layer that issues its own takes a number of its own, and their
+/// completions never leave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner(pub u8);
+
+impl Owner {
+    /// The holder of the stack.
+    pub const APPLICATION: Self = Self(0);
+}
+
+/// Names an operation for as long as it runs; every operation ends with exactly one [`Event::Done`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OpId(u64);
+
+impl OpId {
+    /// The owner's `seq`-th operation; the upper 8 bits of `seq` are not kept.
+    #[must_use]
+    pub const fn new(owner: Owner, seq: u64) -> Self {
+        Self((owner.0 as u64) << 56 | (seq & 0x00FF_FFFF_FFFF_FFFF))
+    }
+
+    /// Who issued it.
+    #[must_use]
+    pub const fn owner(self) -> Owner {
+        Owner((self.0 >> 56) as u8)
+    }
+
+    /// Which of the owner's it is.
+    #[must_use]
+    pub const fn seq(self) -> u64 {
+        self.0 & 0x00FF_FFFF_FFFF_FFFF
+    }
+}
+
+impl fmt::Debug for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpId({}:{})", self.owner().0, self.seq())
+    }
+}
+
+/// What a stage is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// The holder wants something.
+    Op(OpId, Op),
+    /// The link came up or went away.
+    Link(Link),
+    /// The server sent a packet.
+    Packet(Packet),
+    /// The server sent bytes that are no packet; the link is of no more use.
+    Malformed(DecodeError),
+    /// A received message was taken by everyone it is for and may be acknowledged.
+    Accepted(AckToken),
+    /// The instant of [`Stage::deadline`](super::Stage::deadline) has come.
+    Timeout,
+}
+
+/// What a stage wants.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Write this packet.
+    Send(Packet),
+    /// Try to connect, once.
+    Dial,
+    /// Write what was sent before, then close. Also gives up an attempt that is under way.
+    Hangup,
+    /// Tell the holder.
+    Event(Event),
+}
+
+/// What the holder of a session can ask for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Op {
+    /// Connect. Ends at the first CONNACK or its error.
+    Connect,
+    /// Send a message.
+    Publish(PublishOp),
+    /// Ask for messages.
+    Subscribe(SubscribeOp),
+    /// Want no more of them.
+    Unsubscribe(UnsubscribeOp),
+    /// Leave in order; ends a reconnect that is waiting, too.
+    Disconnect,
+}
+
+/// A message to send. The packet identifier is the engine's business.
+#[derive(Debug, Clone)]
+pub struct PublishOp {
+    /// Topic, payload, retain flag and properties.
+    pub publish: Publish,
+    /// Quality of service.
+    pub qos: QoS,
+}
+
+/// Filters to subscribe, in one SUBSCRIBE.
+#[derive(Debug, Clone)]
+pub struct SubscribeOp {
+    /// The filters; at least one.
+    pub filters: Vec<(TopicFilter, SubscriptionOptions)>,
+}
+
+/// Filters to unsubscribe, in one UNSUBSCRIBE.
+#[derive(Debug, Clone)]
+pub struct UnsubscribeOp {
+    /// The filters; at least one.
+    pub filters: Vec<TopicFilter>,
+}
+
+/// News of the byte stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Link {
+    /// The dial succeeded.
+    Up(LinkUp),
+    /// The dial failed, or the stream ended.
+    Down(LinkError),
+}
+
+/// What the driver knows of a fresh link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LinkUp {
+    /// The end of the connection attempt, CONNACK included; `None`: the engine counts its own connect timeout from
+    /// here.
+    pub deadline: Option<Nanos>,
+}
+
+impl LinkUp {
+    /// With the instant by which CONNACK must be in.
+    #[must_use]
+    pub const fn by(deadline: Nanos) -> Self {
+        Self { deadline: Some(deadline) }
+    }
+}
+
+/// What the holder is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The session is up.
+    Connected(Connected),
+    /// The session is down. Told once for each attempt that fails and each connection that ends.
+    Disconnected(Disconnected),
+    /// A message came in. With a token, hand in [`Input::Accepted`] once it was taken.
+    Message(Publish, Option<AckToken>),
+    /// An operation has ended.
+    Done(OpId, Result<Receipt, OpError>),
+}
+
+/// Details of a new connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connected {
+    /// Whether the server kept the session: subscriptions and unacknowledged messages live on.
+    pub session_present: bool,
+    /// The keep-alive in force, in seconds: the server's if it set one. 0: none.
+    pub keep_alive: u16,
+    /// How many unacknowledged QoS 1 publications may be out at once.
+    pub window: u16,
+}
+
+/// Why there is no connection and what comes next.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Disconnected {
+    /// What ended the connection or the attempt.
+    pub error: ConnectionError,
+    /// When the next attempt starts; `None`: none will.
+    pub retry_at: Option<Nanos>,
+}
+
+impl Disconnected {
+    /// Without a next attempt.
+    #[must_use]
+    pub const fn new(error: ConnectionError) -> Self {
+        Self { error, retry_at: None }
+    }
+}
+
+/// How an operation succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// Connected.
+    Connected(Connected),
+    /// A QoS 0 message was handed to the link. Whether it arrives, nobody knows.
+    Sent,
+    /// A QoS 1 message was acknowledged.
+    Acked(ReasonCode),
+    /// SUBACK came; each filter's code is in it, refused ones too.
+    Subscribed(SubAck),
+    /// UNSUBACK came.
+    Unsubscribed(SubAck),
+    /// Left in order.
+    Disconnected,
+}
+
+/// Names a received QoS 1 message until it is acknowledged. A token from a connection that is gone acknowledges
+/// nothing: the server sends the message again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AckToken {
+    pub(crate) epoch: u32,
+    pub(crate) seq: u32,
+}
+
+/// Inputs and outputs move through every layer by value: they stay small.
+const _: () = assert!(size_of::<Input>() <= 96 && size_of::<Output>() <= 96);

@@ -1,0 +1,402 @@
+//! The driver and the handle, on links in memory and a paused clock.
+#![cfg(feature = "tokio")]
+#![allow(clippy::disallowed_methods, reason = "tests read the paused clock")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use futures_core::Stream;
+use iot_session::layers::Reconnect;
+use iot_session::stage::Connected;
+use iot_session::{Client, Config, ConnectionError, Delivery, Message, OpError, QoS, Status, Version};
+use mqtt_codec::packet::SubAck;
+use mqtt_codec::{Packet, ReasonCode};
+use support::link::{Links, Server, start};
+use support::{id, options, publish, secs};
+use tokio::time::Instant;
+
+const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
+
+fn message(topic: &str, payload: &'static str) -> Message {
+    Message::new(topic, payload).unwrap()
+}
+
+/// A client that is connected to the server that comes with it.
+async fn connected(version: Version, config: Config) -> (Client, Server, Links) {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let (client, _) = start(options(version), Reconnect::default(), &links, config);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    (client, server, links)
+}
+
+async fn subscribed(client: &Client, server: &mut Server, filter: &str) -> iot_session::Messages {
+    let answer = async {
+        let Some(Packet::Subscribe(subscribe)) = server.recv_or_pong().await else { panic!() };
+        server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [ReasonCode::GrantedQoS1]))).await;
+    };
+    let (messages, ()) = tokio::join!(client.subscribe(filter, QoS::AtLeastOnce), answer);
+    messages.unwrap()
+}
+
+async fn until(client: &Client, wanted: impl Fn(&Status) -> bool) -> Status {
+    client.status().wait_for(|status| wanted(status)).await.unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_go_both_ways_in_both_versions() {
+    for version in BOTH {
+        let (client, mut server, _links) = connected(version, Config::default()).await;
+        let mut messages = subscribed(&client, &mut server, "in/#").await;
+        assert_eq!(messages.granted(), ReasonCode::GrantedQoS1);
+
+        let ack = client.publish(message("out", "hello")).await.unwrap();
+        let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
+        assert_eq!((sent.topic(), sent.payload()), ("out", &"hello".into()));
+        server.send(support::puback(sent.packet_id().unwrap().value())).await;
+        assert_eq!(ack.await.unwrap(), Delivery::Acked(ReasonCode::Success));
+
+        server.send(publish("in/1", "x").at_least_once(id(9))).await;
+        let received = messages.next().await.unwrap();
+        assert_eq!(
+            (received.topic(), received.payload(), received.quality()),
+            ("in/1", &"x".into(), QoS::AtLeastOnce)
+        );
+        assert_eq!(received.detach(), Message::new("in/1", "x").unwrap());
+        assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(9)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_is_a_stream() {
+    let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
+    let mut messages = subscribed(&client, &mut server, "a").await;
+    server.send(publish("a", "x")).await;
+    let next = std::future::poll_fn(|context| std::pin::Pin::new(&mut messages).poll_next(context)).await;
+    assert_eq!(next.unwrap().payload(), &"x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_subscription_unsubscribes_when_it_was_the_last_of_its_filter() {
+    let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
+    let first = subscribed(&client, &mut server, "a").await;
+    let second = subscribed(&client, &mut server, "a").await;
+    drop(first);
+    server.send(publish("a", "x")).await;
+    let mut second = second;
+    assert!(second.next().await.is_some());
+    drop(second);
+    let Some(Packet::Unsubscribe(unsubscribe)) = server.recv().await else { panic!() };
+    assert_eq!(unsubscribe.filters().next().unwrap().as_str(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscribe_dropped_early_leaves_no_subscription() {
+    let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
+    let mut subscribe = Box::pin(client.subscribe("a", QoS::AtLeastOnce));
+    let packet = tokio::select! {
+        _ = &mut subscribe => panic!("not answered yet"),
+        packet = server.recv() => packet,
+    };
+    let Some(Packet::Subscribe(packet)) = packet else { panic!() };
+    drop(subscribe);
+    server.send(Packet::SubAck(SubAck::new(packet.packet_id, [ReasonCode::GrantedQoS1]))).await;
+    assert!(matches!(server.recv().await, Some(Packet::Unsubscribe(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_subscription_is_an_error_with_the_servers_reason() {
+    for (version, reason) in
+        [(Version::V3_1_1, ReasonCode::UnspecifiedError), (Version::V5, ReasonCode::NotAuthorized)]
+    {
+        let (client, mut server, _links) = connected(version, Config::default()).await;
+        let answer = async {
+            server.recv().await.unwrap();
+            server.send(Packet::SubAck(SubAck::new(id(1), [reason]))).await;
+        };
+        let (result, ()) = tokio::join!(client.subscribe("a", QoS::AtLeastOnce), answer);
+        assert!(matches!(result, Err(OpError::Refused { reason: r, .. }) if r == reason));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn publishers_wait_while_the_window_is_full_and_a_dropped_wait_sends_nothing() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let config = Config { commands: 1, ..Config::default() };
+    let (client, _task) = start(options(Version::V5).window(1), Reconnect::default(), &links, config);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let first = client.publish(message("a", "1")).await.unwrap();
+    assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
+    let second = client.publish(message("a", "2")).await.unwrap(); // fills the channel
+    assert!(matches!(
+        client.try_publish(message("a", "full")),
+        Err(iot_session::TryPublishError::Full(message)) if message.payload() == "full"
+    ));
+    let third = tokio::time::timeout(secs(1), client.publish(message("a", "never"))).await;
+    assert!(third.is_err(), "no room");
+    server.send(support::puback(1)).await;
+    assert!(first.await.is_ok());
+    let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
+    assert_eq!(sent.payload(), "2");
+    server.send(support::puback(sent.packet_id().unwrap().value())).await;
+    assert!(second.await.is_ok());
+    let last = client.publish(message("a", "3")).await.unwrap();
+    let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
+    assert_eq!(sent.payload(), "3", "the message whose publish was dropped was never sent");
+    drop(last);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_hour_takes_at_most_two_turns_for_each_ping_and_one() {
+    let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
+    let before = client.stats().wakeups;
+    let start = Instant::now();
+    let mut pings = 0;
+    while pings < 120 {
+        assert_eq!(server.recv().await, Some(Packet::PingReq));
+        server.send(Packet::PingResp).await;
+        pings += 1;
+    }
+    assert_eq!(start.elapsed(), secs(3600));
+    let turns = client.stats().wakeups - before;
+    assert!(turns <= 2 * pings + 1, "{turns} turns for {pings} pings");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_hangs_is_left_at_the_connect_timeout() {
+    let links = Links::default();
+    let config = Config { connect_timeout: secs(7), ..Config::default() };
+    let (client, _task) = start(options(Version::V5), Reconnect::default(), &links, config);
+    let start = Instant::now();
+    let Err(OpError::Connect(ConnectionError::Link(error))) = client.connect().await else { panic!() };
+    assert_eq!(start.elapsed(), secs(7));
+    assert!(error.to_string().contains("timed out"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_connect_is_left_at_the_same_deadline() {
+    let links = Links::default();
+    let server = links.add(1024);
+    let config = Config { connect_timeout: secs(7), ..Config::default() };
+    let (client, _task) = start(options(Version::V5), Reconnect::default(), &links, config);
+    let start = Instant::now();
+    let result = client.connect().await;
+    assert!(matches!(result, Err(OpError::Connect(ConnectionError::ConnAckTimeout))));
+    assert_eq!(start.elapsed(), secs(7));
+    drop(server);
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_is_written_before_it_resolves_and_the_client_connects_again() {
+    let (client, mut server, links) = connected(Version::V5, Config::default()).await;
+    client.publish(message("a", "last")).await.unwrap().await.ok();
+    client.publish(message("a", "before").qos(QoS::AtMostOnce)).await.unwrap().await.unwrap();
+    let late = client.try_publish(message("a", "handed over").qos(QoS::AtMostOnce)).unwrap();
+    client.disconnect().await.unwrap();
+    assert_eq!(late.await.unwrap(), Delivery::Sent, "what was handed over before goes out before");
+    let mut seen = Vec::new();
+    while let Some(packet) = server.recv().await {
+        seen.push(packet);
+    }
+    assert!(matches!(seen.last(), Some(Packet::Disconnect(_))), "{seen:?}");
+    assert!(matches!(&seen[seen.len() - 2], Packet::Publish(p) if p.payload() == "handed over"));
+    assert!(matches!(*client.status().borrow(), Status::Idle));
+
+    let mut server = links.add(1024);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_during_backoff_and_while_dialling_returns_at_once() {
+    let (client, server, _links) = connected(Version::V5, Config::default()).await;
+    drop(server);
+    until(&client, |status| matches!(status, Status::Disconnected { retry_in: Some(_), .. })).await;
+    let start = Instant::now();
+    client.disconnect().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+
+    let connecting = tokio::spawn({
+        let client = client.clone();
+        async move { client.connect().await }
+    });
+    until(&client, |status| matches!(status, Status::Connecting { .. })).await;
+    client.disconnect().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(matches!(connecting.await.unwrap(), Err(OpError::Connect(ConnectionError::Requested))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_handle_is_an_orderly_disconnect() {
+    let links = Links::default();
+    let mut server = links.add(1024);
+    let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let mut messages = subscribed(&client, &mut server, "a").await;
+    let ack = client.publish(message("a", "x")).await.unwrap();
+    drop(client);
+    let mut seen = Vec::new();
+    while let Some(packet) = server.recv().await {
+        seen.push(packet);
+    }
+    assert!(matches!(seen.last(), Some(Packet::Disconnect(_))), "{seen:?}");
+    drop(server);
+    task.await.unwrap();
+    assert!(matches!(ack.await, Err(OpError::Interrupted)));
+    assert!(messages.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_is_gone_closes_every_future() {
+    let links = Links::default();
+    let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    task.abort();
+    assert!(task.await.is_err());
+    assert!(client.publish(message("a", "x")).await.is_err());
+    assert!(matches!(client.connect().await, Err(OpError::Closed)));
+    assert!(matches!(client.subscribe("a", QoS::AtMostOnce).await, Err(OpError::Closed)));
+    assert!(client.disconnect().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_subscriber_holds_back_its_acknowledgements_but_neither_pings_nor_others() {
+    let config = Config { inbox: 2, ..Config::default() };
+    let (client, mut server, _links) = connected(Version::V5, config).await;
+    let mut stuck = subscribed(&client, &mut server, "slow").await;
+    let mut other = subscribed(&client, &mut server, "fast").await;
+    for n in 1..=4 {
+        server.send(publish("slow", "x").at_least_once(id(n))).await;
+    }
+    server.send(publish("fast", "y")).await;
+    assert!(other.next().await.is_some());
+    for n in 1..=2 {
+        assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(n)));
+    }
+    for _ in 0..3 {
+        assert_eq!(server.recv().await, Some(Packet::PingReq), "3 and 4 stay unacknowledged, the link lives");
+        server.send(Packet::PingResp).await;
+    }
+    stuck.next().await.unwrap();
+    assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(3)));
+    drop(stuck);
+    let mut rest = [server.recv().await.unwrap(), server.recv().await.unwrap()];
+    rest.sort_by_key(Packet::name);
+    assert!(matches!(&rest[0], Packet::PubAck(ack) if ack.packet_id == id(4)), "{rest:?}");
+    assert!(matches!(rest[1], Packet::Unsubscribe(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_without_room_is_dropped_and_counted() {
+    let config = Config { inbox: 2, ..Config::default() };
+    let (client, mut server, _links) = connected(Version::V5, config).await;
+    let mut messages = subscribed(&client, &mut server, "#").await;
+    for _ in 0..5 {
+        server.send(publish("a", "x")).await;
+    }
+    server.send(publish("last", "x").at_least_once(id(1))).await;
+    // The QoS 1 message waits beyond the capacity, so all others have been dealt with when it is acknowledged.
+    messages.next().await.unwrap();
+    assert!(matches!(server.recv().await, Some(Packet::PubAck(_))));
+    assert_eq!(client.stats().dropped, 3);
+    assert_eq!(messages.next().await.unwrap().topic(), "a");
+    assert_eq!(messages.next().await.unwrap().topic(), "last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_stops_while_too_many_messages_wait_for_a_stuck_subscriber() {
+    let config = Config { inbox: 1, unaccepted: 3, ..Config::default() };
+    let links = Links::default();
+    let mut server = links.add(64);
+    let (client, _task) =
+        start(options(Version::V3_1_1).keep_alive(Duration::ZERO), Reconnect::default(), &links, config);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let mut stuck = subscribed(&client, &mut server, "a").await;
+    let flood = tokio::spawn(async move {
+        for n in 1..=1000 {
+            server.send(publish("a", "0123456789").at_least_once(id(n))).await;
+        }
+        server
+    });
+    let more = tokio::time::timeout(secs(60), flood);
+    tokio::pin!(more);
+    assert!(tokio::time::timeout(secs(30), &mut more).await.is_err(), "the flood is held back");
+    assert!(client.stats().received < 20, "{:?}", client.stats());
+    let reader = async {
+        for _ in 0..1000 {
+            stuck.next().await.unwrap();
+        }
+    };
+    let (flooded, ()) = tokio::join!(more, reader);
+    flooded.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_handler_harms_nobody_and_a_handler_may_publish() {
+    let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
+    let publisher = client.clone();
+    let answer = async {
+        let Some(Packet::Subscribe(s)) = server.recv().await else { panic!() };
+        server.send(Packet::SubAck(SubAck::new(s.packet_id, [ReasonCode::GrantedQoS1]))).await;
+    };
+    let handler = move |message: Message| {
+        let publisher = publisher.clone();
+        async move {
+            assert!(message.payload() != "boom", "as asked");
+            publisher
+                .publish(Message::new("echo", message.payload().clone()).unwrap().qos(QoS::AtMostOnce))
+                .await
+                .unwrap()
+                .await
+                .unwrap();
+        }
+    };
+    let (subscription, ()) = tokio::join!(client.on("in", QoS::AtLeastOnce, handler), answer);
+    let subscription = subscription.unwrap();
+    server.send(publish("in", "boom")).await;
+    server.send(publish("in", "fine")).await;
+    let Some(Packet::Publish(echo)) = server.recv().await else { panic!() };
+    assert_eq!((echo.topic(), echo.payload()), ("echo", &"fine".into()));
+    assert_eq!(client.stats().handler_panics, 1);
+    drop(subscription);
+    assert!(matches!(server.recv().await, Some(Packet::Unsubscribe(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unsubscribe_ends_the_streams_of_the_filter() {
+    let (client, mut server, _links) = connected(Version::V3_1_1, Config::default()).await;
+    let mut messages = subscribed(&client, &mut server, "a").await;
+    let answer = async {
+        let Some(Packet::Unsubscribe(u)) = server.recv().await else { panic!() };
+        server.send(Packet::UnsubAck(SubAck::new(u.packet_id, []))).await;
+    };
+    let (result, ()) = tokio::join!(client.unsubscribe("a"), answer);
+    assert_eq!(result.unwrap(), ReasonCode::Success);
+    assert!(messages.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_tells_why_and_when_it_tries_again() {
+    let (client, server, links) = connected(Version::V5, Config::default()).await;
+    drop(server);
+    let status = until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
+    let Status::Disconnected { error, retry_in } = status else { panic!() };
+    assert!(matches!(error, ConnectionError::Link(_)));
+    assert_eq!(retry_in, Some(secs(1)));
+    let mut server = links.add(1024);
+    server.accept(false).await;
+    let status = until(&client, Status::is_connected).await;
+    assert!(matches!(status, Status::Connected(Connected { session_present: false, keep_alive: 30, .. })));
+    assert_eq!(client.stats().connections, 2);
+}

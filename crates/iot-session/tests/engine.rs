@@ -1,0 +1,424 @@
+//! The protocol engine on a virtual clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use iot_session::stage::{Event, Op, Receipt, SubscribeOp, UnsubscribeOp};
+use iot_session::{ConnectionError, OpError, QoS, TopicFilter, Version, Will};
+use mqtt_codec::packet::{Ack, ConnAck, Disconnect, SubAck, SubscriptionOptions};
+use mqtt_codec::{Packet, Properties, Property, ReasonCode, TopicName};
+use support::{Rig, id, message, options, puback, publish, secs};
+
+const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
+
+fn subscribe(filter: &str) -> Op {
+    let filter = TopicFilter::try_from(filter).unwrap();
+    Op::Subscribe(SubscribeOp { filters: vec![(filter, SubscriptionOptions::at(QoS::AtLeastOnce))] })
+}
+
+fn with(property: Property<'_>) -> ConnAck {
+    let mut connack = ConnAck::new(false, ReasonCode::Success);
+    connack.properties = Properties::new().with(property).unwrap();
+    connack
+}
+
+#[test]
+fn connect_carries_the_options() {
+    for version in BOTH {
+        let mut will = Will::new(TopicName::try_from("gone").unwrap(), "bye");
+        will.qos = QoS::AtLeastOnce;
+        let options = options(version)
+            .keep_alive(secs(45))
+            .will(will.clone())
+            .login("user", Some("secret".into()))
+            .unwrap();
+        assert!(!format!("{options:?}").contains("secret"));
+        let mut rig = Rig::new(options);
+        rig.op(Op::Connect);
+        rig.link_up();
+        let sent = rig.sent();
+        let [Packet::Connect(connect)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!(connect.version, version);
+        assert_eq!(connect.keep_alive, 45);
+        assert_eq!(connect.client_id, "device");
+        assert_eq!(connect.will, Some(will));
+        assert_eq!(connect.username.as_ref().unwrap(), &"user");
+        assert!(connect.clean_start);
+        assert_eq!(connect.properties.as_ref().receive_maximum(), version.is_v5().then_some(100));
+        assert!(!format!("{connect:?}").contains("secret"));
+    }
+}
+
+#[test]
+fn qos_0_is_done_when_sent_and_qos_1_when_acknowledged() {
+    for version in BOTH {
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        let zero = rig.op(message("a", "0", QoS::AtMostOnce));
+        assert_eq!(rig.done(zero).unwrap(), Receipt::Sent);
+        let one = rig.op(message("a", "1", QoS::AtLeastOnce));
+        assert!(rig.is_pending(one));
+        let sent = rig.sent();
+        let [Packet::Publish(first), Packet::Publish(second)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!((first.packet_id(), second.packet_id()), (None, Some(id(1))));
+        rig.receive(puback(1));
+        assert_eq!(rig.done(one).unwrap(), Receipt::Acked(ReasonCode::Success));
+    }
+}
+
+#[test]
+fn a_refused_publish_names_the_servers_reason() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    let op = rig.op(message("forbidden", "x", QoS::AtLeastOnce));
+    rig.receive(Packet::PubAck(Ack::with_reason(id(1), ReasonCode::NotAuthorized)));
+    assert!(matches!(rig.done(op), Err(OpError::Refused { reason: ReasonCode::NotAuthorized, .. })));
+}
+
+#[test]
+fn offline_operations_end_at_once() {
+    let mut rig = Rig::new(options(Version::V5));
+    let unsubscribe = Op::Unsubscribe(UnsubscribeOp { filters: vec![TopicFilter::try_from("a").unwrap()] });
+    for op in [message("a", "x", QoS::AtLeastOnce), subscribe("a"), unsubscribe] {
+        let op = rig.op(op);
+        assert!(matches!(rig.done(op), Err(OpError::Offline)));
+    }
+}
+
+#[test]
+fn the_window_is_the_smaller_of_ours_and_the_servers() {
+    for (ours, servers, expected) in [(100, 3, 3), (2, 10, 2)] {
+        let mut rig = Rig::new(options(Version::V5).window(ours));
+        rig.op(Op::Connect);
+        rig.accept_with(with(Property::ReceiveMaximum(servers)));
+        for n in 0..expected {
+            assert!(rig.machine.ready(), "room for message {n}");
+            rig.op(message("a", "x", QoS::AtLeastOnce));
+        }
+        assert!(!rig.machine.ready());
+        let busy = rig.op(message("a", "x", QoS::AtLeastOnce));
+        assert!(matches!(rig.done(busy), Err(OpError::Busy)));
+        rig.receive(puback(1));
+        assert!(rig.machine.ready());
+    }
+}
+
+#[test]
+fn what_the_server_does_not_take_is_refused_here() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::Connect);
+    rig.accept_with(with(Property::MaximumPacketSize(20)));
+    let op = rig.op(message("topic", "a payload of more than that", QoS::AtLeastOnce));
+    assert!(matches!(rig.done(op), Err(OpError::Invalid(_))));
+    let op = rig.op(message("t", "ok", QoS::AtLeastOnce));
+    assert!(rig.is_pending(op));
+    let sent = rig.sent();
+    assert!(matches!(&sent[..], [Packet::Publish(p)] if p.topic() == "t"), "{sent:?}");
+
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::Connect);
+    rig.accept_with(with(Property::RetainAvailable(false)));
+    let mut op = support::op_of(message("t", "x", QoS::AtMostOnce));
+    op.publish = op.publish.with_retain(true);
+    let op = rig.op(Op::Publish(op));
+    assert!(matches!(rig.done(op), Err(OpError::Unsupported(_))));
+
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::Connect);
+    rig.accept_with(with(Property::MaximumQoS(false)));
+    let op = rig.op(message("t", "x", QoS::AtLeastOnce));
+    assert!(matches!(rig.done(op), Err(OpError::Unsupported(_))));
+}
+
+#[test]
+fn properties_are_an_error_in_3_1_1_and_never_dropped() {
+    let mut rig = Rig::new(options(Version::V3_1_1));
+    rig.connect();
+    let message =
+        iot_session::Message::new("a", "x").unwrap().property(Property::ContentType("text")).unwrap();
+    let op = rig.op(Op::Publish(message.into_op()));
+    assert!(matches!(rig.done(op), Err(OpError::Invalid(_))));
+    assert!(rig.sent().is_empty());
+}
+
+#[test]
+fn in_flight_messages_go_out_again_in_order_when_the_session_is_present() {
+    for (version, options) in [
+        (Version::V3_1_1, options(Version::V3_1_1).clean_start(false)),
+        (Version::V5, options(Version::V5).session_expiry(secs(600))),
+    ] {
+        let mut rig = Rig::new(options.operation_timeout(secs(600)));
+        rig.connect();
+        let ops: Vec<_> = ["1", "2", "3"].map(|n| rig.op(message("a", n, QoS::AtLeastOnce))).into();
+        rig.sent();
+        rig.receive(puback(2));
+        rig.link_down();
+        assert!(rig.is_pending(ops[0]) && rig.is_pending(ops[2]), "{version}");
+        rig.advance(secs(1));
+        rig.accept(true);
+        let sent = rig.sent();
+        let [Packet::Publish(first), Packet::Publish(third)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert!(first.dup() && third.dup());
+        assert_eq!((first.payload(), third.payload()), (&"1".into(), &"3".into()));
+        assert_eq!((first.packet_id(), third.packet_id()), (Some(id(1)), Some(id(3))));
+        rig.receive(puback(1));
+        rig.receive(puback(3));
+        for op in ops {
+            assert!(rig.done(op).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_resumed_session_respects_a_smaller_window() {
+    let mut rig = Rig::new(options(Version::V5).session_expiry(secs(600)));
+    rig.connect();
+    for _ in 0..3 {
+        rig.op(message("a", "x", QoS::AtLeastOnce));
+    }
+    rig.link_down();
+    rig.advance(secs(1));
+    rig.link_up();
+    rig.sent();
+    let mut connack = with(Property::ReceiveMaximum(2));
+    connack.session_present = true;
+    rig.receive(connack);
+    assert_eq!(rig.sent().len(), 2);
+    assert!(!rig.machine.ready());
+    rig.receive(puback(1));
+    assert_eq!(rig.sent().len(), 1);
+}
+
+#[test]
+fn in_flight_messages_of_a_lost_session_are_reported() {
+    for version in BOTH {
+        // The server says so at the next CONNACK.
+        let kept = match version {
+            Version::V3_1_1 => options(version).clean_start(false),
+            Version::V5 => options(version).session_expiry(secs(600)),
+        };
+        let mut rig = Rig::new(kept);
+        rig.connect();
+        let op = rig.op(message("a", "x", QoS::AtLeastOnce));
+        rig.link_down();
+        rig.advance(secs(1));
+        rig.accept(false);
+        assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
+        assert!(rig.sent().is_empty());
+        // A session that ends with its connection needs no CONNACK to be known lost.
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        let op = rig.op(message("a", "x", QoS::AtLeastOnce));
+        rig.link_down();
+        assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
+    }
+}
+
+#[test]
+fn an_unanswered_operation_times_out_and_its_packet_id_stays_taken() {
+    let mut rig = Rig::new(options(Version::V5).keep_alive(Duration::ZERO));
+    rig.connect();
+    let op = rig.op(message("a", "x", QoS::AtLeastOnce));
+    rig.advance(secs(5) - Duration::from_nanos(1));
+    assert!(rig.is_pending(op));
+    rig.advance(Duration::from_nanos(1));
+    assert!(matches!(rig.done(op), Err(OpError::TimedOut)));
+    assert_eq!(rig.machine.poll_timeout(), None, "nothing more to wait for");
+    rig.sent();
+    rig.op(message("a", "y", QoS::AtLeastOnce));
+    assert!(matches!(&rig.sent()[..], [Packet::Publish(p)] if p.packet_id() == Some(id(2))));
+    rig.receive(puback(1));
+    assert!(
+        rig.events.iter().all(|event| !matches!(event, Event::Done(id, _) if *id == op)),
+        "told once only"
+    );
+}
+
+#[test]
+fn a_subscription_is_done_at_suback_whatever_its_codes() {
+    for version in BOTH {
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        let op = rig.op(subscribe("a/#"));
+        let sent = rig.sent();
+        assert!(matches!(&sent[..], [Packet::Subscribe(s)] if s.packet_id == id(1)));
+        rig.receive(Packet::SubAck(SubAck::new(id(1), [ReasonCode::UnspecifiedError])));
+        let Ok(Receipt::Subscribed(ack)) = rig.done(op) else { panic!() };
+        assert_eq!(ack.reasons().collect::<Vec<_>>(), [ReasonCode::UnspecifiedError]);
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_fit_ends_the_connection() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    rig.op(subscribe("a"));
+    rig.receive(Packet::SubAck(SubAck::new(id(1), [ReasonCode::Success, ReasonCode::Success])));
+    assert!(matches!(rig.why(), ConnectionError::Protocol(_)));
+    let sent = rig.sent();
+    assert!(matches!(sent.last(), Some(Packet::Disconnect(d)) if d.reason == ReasonCode::ProtocolError));
+
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    rig.op(subscribe("a"));
+    rig.receive(puback(1));
+    assert!(matches!(rig.why(), ConnectionError::Protocol(_)));
+}
+
+#[test]
+fn acknowledgements_of_nothing_are_ignored() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    rig.receive(puback(77));
+    rig.receive(Packet::UnsubAck(SubAck::new(id(9), [ReasonCode::Success])));
+    rig.receive(Packet::PingResp);
+    assert!(rig.events.is_empty() && rig.hangups.is_empty());
+}
+
+#[test]
+fn received_qos_1_is_acknowledged_in_arrival_order_once_taken() {
+    // [MQTT-4.6.0-2]
+    for version in BOTH {
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        rig.receive(publish("a", "1").at_least_once(id(10)));
+        rig.receive(publish("a", "2").at_least_once(id(5)));
+        rig.receive(publish("a", "3"));
+        assert!(rig.sent().is_empty(), "nothing before it was taken");
+        assert_eq!(rig.accept_messages().len(), 3);
+        let acked: Vec<_> = rig
+            .sent()
+            .into_iter()
+            .map(|packet| if let Packet::PubAck(ack) = packet { ack.packet_id } else { panic!("{packet:?}") })
+            .collect();
+        assert_eq!(acked, [id(10), id(5)]);
+    }
+}
+
+#[test]
+fn a_message_of_a_lost_connection_acknowledges_nothing() {
+    let mut rig = Rig::new(options(Version::V5).session_expiry(secs(600)));
+    rig.connect();
+    rig.receive(publish("a", "1").at_least_once(id(1)));
+    rig.link_down();
+    rig.advance(secs(1));
+    rig.accept(true);
+    rig.accept_messages();
+    assert!(rig.sent().is_empty());
+    rig.receive(publish("a", "1").at_least_once(id(1)).with_dup(true));
+    rig.accept_messages();
+    assert_eq!(rig.sent().len(), 1);
+}
+
+#[test]
+fn more_messages_than_receive_maximum_end_the_connection() {
+    let mut rig = Rig::new(options(Version::V5).receive_maximum(2));
+    rig.connect();
+    for n in 1..=3 {
+        rig.receive(publish("a", "x").at_least_once(id(n)));
+    }
+    assert!(matches!(rig.why(), ConnectionError::Protocol(_)));
+    let sent = rig.sent();
+    assert!(
+        matches!(sent.last(), Some(Packet::Disconnect(d)) if d.reason == ReasonCode::ReceiveMaximumExceeded)
+    );
+}
+
+#[test]
+fn malformed_bytes_are_answered_and_end_the_connection() {
+    for version in BOTH {
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        rig.receive_bytes(&mut BytesMut::from(&[0x40, 2, 0, 0][..]));
+        assert!(matches!(rig.why(), ConnectionError::Malformed(_)));
+        assert_eq!(rig.hangups.len(), 1);
+        let said = rig
+            .sent()
+            .iter()
+            .any(|p| matches!(p, Packet::Disconnect(d) if d.reason == ReasonCode::MalformedPacket));
+        assert_eq!(said, version.is_v5());
+    }
+}
+
+#[test]
+fn server_packets_out_of_place_end_the_connection() {
+    for packet in [Packet::PingReq, Packet::ConnAck(ConnAck::default()), Packet::PubRec(Ack::new(id(1)))] {
+        let mut rig = Rig::new(options(Version::V5));
+        rig.connect();
+        rig.receive(packet);
+        assert!(matches!(rig.why(), ConnectionError::Protocol(_)));
+    }
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::Connect);
+    rig.link_up();
+    rig.receive(Packet::PingResp);
+    assert!(matches!(rig.why(), ConnectionError::Protocol("a packet before CONNACK")));
+}
+
+#[test]
+fn a_servers_disconnect_gives_its_reason() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    let mut disconnect = Disconnect::new(ReasonCode::SessionTakenOver);
+    disconnect.properties = Properties::new().with(Property::ReasonString("bye\u{1b}[2J")).unwrap();
+    rig.receive(disconnect);
+    let error = rig.why();
+    assert!(matches!(error, ConnectionError::Server { reason: ReasonCode::SessionTakenOver, .. }));
+    assert!(!error.to_string().contains('\u{1b}'), "control characters of the server are escaped: {error}");
+}
+
+#[test]
+fn disconnect_says_so_and_interrupts_what_waits() {
+    for version in BOTH {
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        let waiting = rig.op(message("a", "x", QoS::AtLeastOnce));
+        rig.sent();
+        let op = rig.op(Op::Disconnect);
+        assert!(matches!(&rig.sent()[..], [Packet::Disconnect(d)] if d.reason == ReasonCode::Success));
+        assert!(matches!(rig.done(waiting), Err(OpError::Interrupted)));
+        assert_eq!(rig.done(op).unwrap(), Receipt::Disconnected);
+        assert!(matches!(rig.why(), ConnectionError::Requested));
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_connack() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::Connect);
+    rig.link_up();
+    rig.sent();
+    let publish = rig.op(message("a", "x", QoS::AtLeastOnce));
+    assert!(matches!(rig.done(publish), Err(OpError::Offline)));
+    rig.op(Op::Disconnect);
+    assert!(rig.sent().is_empty(), "not even DISCONNECT");
+    assert_eq!(rig.hangups.len(), 1);
+}
+
+#[test]
+fn a_session_on_a_clean_start_is_a_protocol_error() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::Connect);
+    rig.accept(true);
+    assert!(matches!(rig.why(), ConnectionError::Protocol(_)));
+}
+
+#[test]
+fn a_bare_engine_dials_once_and_answers_connect() {
+    let mut rig = Rig::bare(options(Version::V5));
+    let op = rig.op(Op::Connect);
+    assert_eq!(rig.dials.len(), 1);
+    rig.accept(false);
+    assert!(matches!(rig.done(op), Ok(Receipt::Connected(_))));
+    rig.link_down();
+    rig.advance(secs(100));
+    assert_eq!(rig.dials.len(), 1);
+}

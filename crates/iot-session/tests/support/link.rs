@@ -1,0 +1,129 @@
+//! Links in memory, with a server's codec at the far end.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use bytes::BytesMut;
+use iot_session::layers::Reconnect;
+use iot_session::proto::{ConnectOptions, Engine};
+use iot_session::{Client, Config, client, stack};
+use iot_transport::{Attempt, ConnectError, Connector};
+use mqtt_codec::packet::{Ack, ConnAck, SubAck};
+use mqtt_codec::{Codec, Packet, ReasonCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
+
+/// Gives out prepared streams, one for each dial; without one the dial hangs.
+#[derive(Clone, Default)]
+pub struct Links(Arc<Mutex<VecDeque<DuplexStream>>>);
+
+impl Links {
+    /// Prepares a link and gives its far end.
+    pub fn add(&self, capacity: usize) -> Server {
+        let (near, far) = tokio::io::duplex(capacity);
+        self.0.lock().unwrap().push_back(near);
+        Server { io: far, codec: Codec::server(), buffer: BytesMut::new() }
+    }
+
+    /// How many prepared links are left.
+    pub fn left(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl Connector for Links {
+    type Io = DuplexStream;
+
+    async fn connect(&self, _attempt: &Attempt) -> Result<DuplexStream, ConnectError> {
+        let next = self.0.lock().unwrap().pop_front();
+        match next {
+            Some(link) => Ok(link),
+            None => pending().await,
+        }
+    }
+}
+
+/// The far end of a link.
+pub struct Server {
+    pub io: DuplexStream,
+    codec: Codec,
+    buffer: BytesMut,
+}
+
+impl Server {
+    /// The next packet; `None` at the end of the stream.
+    pub async fn recv(&mut self) -> Option<Packet> {
+        loop {
+            if let Some(packet) = self.codec.decode(&mut self.buffer).unwrap() {
+                return Some(packet);
+            }
+            if self.io.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// The next packet but PINGREQ, which is answered.
+    pub async fn recv_or_pong(&mut self) -> Option<Packet> {
+        loop {
+            match self.recv().await? {
+                Packet::PingReq => self.send(Packet::PingResp).await,
+                packet => return Some(packet),
+            }
+        }
+    }
+
+    pub async fn send(&mut self, packet: impl Into<Packet>) {
+        let mut bytes = BytesMut::new();
+        self.codec.encode(&packet.into(), &mut bytes).unwrap();
+        self.io.write_all(&bytes).await.unwrap();
+    }
+
+    /// CONNECT and CONNACK.
+    pub async fn accept(&mut self, session_present: bool) {
+        let Some(Packet::Connect(_)) = self.recv().await else { panic!("no CONNECT") };
+        self.send(ConnAck::new(session_present, ReasonCode::Success)).await;
+    }
+
+    /// Answers everything until the end of the stream; gives what came.
+    pub async fn serve(mut self) -> Vec<Packet> {
+        let mut seen = Vec::new();
+        while let Some(packet) = self.recv().await {
+            match &packet {
+                Packet::Connect(_) => self.send(ConnAck::new(false, ReasonCode::Success)).await,
+                Packet::PingReq => self.send(Packet::PingResp).await,
+                Packet::Publish(publish) => {
+                    if let Some(id) = publish.packet_id() {
+                        self.send(Packet::PubAck(Ack::new(id))).await;
+                    }
+                }
+                Packet::Subscribe(subscribe) => {
+                    let codes = subscribe.filters().map(|_| ReasonCode::GrantedQoS1);
+                    self.send(Packet::SubAck(SubAck::new(subscribe.packet_id, codes))).await;
+                }
+                Packet::Unsubscribe(unsubscribe) => {
+                    let codes = unsubscribe.filters().map(|_| ReasonCode::Success);
+                    self.send(Packet::UnsubAck(SubAck::new(unsubscribe.packet_id, codes))).await;
+                }
+                _ => {}
+            }
+            seen.push(packet);
+        }
+        seen
+    }
+}
+
+/// A client over `links`, its driver spawned.
+pub fn start(
+    options: ConnectOptions,
+    reconnect: Reconnect,
+    links: &Links,
+    config: Config,
+) -> (Client, JoinHandle<()>) {
+    let engine = Engine::new(options);
+    let codec = engine.codec();
+    let stage = stack(engine).layer(reconnect).into_stage();
+    let (client, driver) = client(stage, codec, links.clone(), config);
+    (client, tokio::spawn(driver.run()))
+}
