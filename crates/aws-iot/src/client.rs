@@ -1,0 +1,141 @@
+//! The connection that applications hold.
+
+use std::future::Future;
+
+use iot_session::stage::Connected;
+use iot_session::{Ack, Message, Messages, OpError, QoS, Stats, Status, Subscription, TopicFilter};
+use mqtt_codec::ReasonCode;
+
+use crate::error::Error;
+use crate::limits;
+
+/// A connection to AWS IoT Core that is kept up until [`disconnect`](Self::disconnect). Clones share it; dropping the
+/// last one disconnects in order.
+///
+/// It is [`iot_session::Client`] with AWS IoT Core's limits checked before anything is sent: what passes them would
+/// make the service close the connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    session: iot_session::Client,
+}
+
+impl Client {
+    pub(crate) fn new(session: iot_session::Client) -> Self {
+        Self { session }
+    }
+
+    /// Connects again after [`disconnect`](Self::disconnect), or ends the wait for the next attempt. When a connection
+    /// is up, says so at once.
+    ///
+    /// # Errors
+    /// The reason of the attempt.
+    pub async fn connect(&self) -> Result<Connected, Error> {
+        Ok(self.session.connect().await?)
+    }
+
+    /// Hands a message over and gives a future of its outcome. Waits for room while 100 QoS 1 messages are
+    /// unacknowledged.
+    ///
+    /// ```no_run
+    /// # async fn example(client: aws_iot::Client) -> Result<(), aws_iot::Error> {
+    /// use aws_iot::Message;
+    ///
+    /// let ack = client.publish(Message::new("sensor/1", "21.5")?).await?;
+    /// ack.await?; // acknowledged by AWS IoT Core
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A limit is passed, or the client is closed. While there is no connection the outcome is
+    /// [`OpError::Offline`].
+    ///
+    /// # Cancellation
+    /// Dropped before it resolves, the message was not sent.
+    pub async fn publish(&self, message: Message) -> Result<Ack, Error> {
+        limits::check_message(&message)?;
+        Ok(self.session.publish(message).await?)
+    }
+
+    /// Subscribes and returns at SUBACK with the stream of messages. Dropping it unsubscribes.
+    ///
+    /// # Errors
+    /// The filter is not valid or passes a limit, AWS IoT Core refused it (the policy does not allow `iot:Subscribe`),
+    /// there is no connection, no answer came within the operation timeout.
+    ///
+    /// # Cancellation
+    /// Leaves no subscription.
+    pub async fn subscribe<F>(&self, filter: F, qos: QoS) -> Result<Messages, Error>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+    {
+        let filter = checked(filter, qos)?;
+        Ok(self.session.subscribe::<TopicFilter>(filter, qos).await?)
+    }
+
+    /// Subscribes and calls `handler` with each message, one after another, on a task of its own: a slow or panicking
+    /// handler harms nobody else. The handler may use the client.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn on<F, H, Fut>(&self, filter: F, qos: QoS, handler: H) -> Result<Subscription, Error>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+        H: FnMut(Message) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let filter = checked(filter, qos)?;
+        Ok(self.session.on::<TopicFilter, _, _>(filter, qos, handler).await?)
+    }
+
+    /// Unsubscribes a filter and ends every stream and handler of it. Returns at UNSUBACK.
+    ///
+    /// # Errors
+    /// The filter is not valid, there is no connection, no answer came within the operation timeout.
+    pub async fn unsubscribe<F>(&self, filter: F) -> Result<ReasonCode, Error>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+    {
+        Ok(self.session.unsubscribe(filter).await?)
+    }
+
+    /// Where the connection stands, to look at and to wait for changes.
+    #[must_use]
+    pub fn status(&self) -> tokio::sync::watch::Receiver<Status> {
+        self.session.status()
+    }
+
+    /// Counters since the client was made.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.session.stats()
+    }
+
+    /// Leaves in order: AWS IoT Core publishes no will. Await the acknowledgements that matter first.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        Ok(self.session.disconnect().await?)
+    }
+
+    /// The plain session below, without AWS's limits.
+    #[must_use]
+    pub fn session(&self) -> &iot_session::Client {
+        &self.session
+    }
+}
+
+fn checked<F>(filter: F, qos: QoS) -> Result<TopicFilter, Error>
+where
+    F: TryInto<TopicFilter>,
+    OpError: From<F::Error>,
+{
+    let filter = filter.try_into().map_err(OpError::from)?;
+    limits::check_filter(&filter)?;
+    limits::check_qos(qos)?;
+    Ok(filter)
+}

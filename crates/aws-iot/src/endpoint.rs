@@ -1,0 +1,152 @@
+//! Where to connect to.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A host name or address with an optional port, as `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints
+/// it: `abc-ats.iot.eu-west-1.amazonaws.com`, `localhost:8883`, `[::1]:8883`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    host: String,
+    port: Option<u16>,
+}
+
+/// Why a string is no endpoint. Says what was given and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidEndpoint {
+    given: String,
+    why: &'static str,
+}
+
+impl fmt::Display for InvalidEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is not an endpoint: {}; give a host name such as abc-ats.iot.eu-west-1.amazonaws.com, which `aws iot \
+             describe-endpoint --endpoint-type iot:Data-ATS` prints",
+            self.given, self.why
+        )
+    }
+}
+
+impl std::error::Error for InvalidEndpoint {}
+
+impl Endpoint {
+    /// The host name in lower case, or the address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, if the string had one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = InvalidEndpoint;
+
+    fn from_str(given: &str) -> Result<Self, InvalidEndpoint> {
+        parse(given.trim()).map_err(|why| InvalidEndpoint { given: given.chars().take(100).collect(), why })
+    }
+}
+
+fn parse(text: &str) -> Result<Endpoint, &'static str> {
+    if text.contains("://") {
+        return Err("a URL's scheme does not belong in it");
+    }
+    if text.contains('/') {
+        return Err("a path does not belong in it");
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Ok(Endpoint { host: text.to_owned(), port: None });
+    }
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, behind) = rest.split_once(']').ok_or("the bracket is not closed")?;
+        host.parse::<Ipv6Addr>().map_err(|_| "what is in brackets is not an IPv6 address")?;
+        match behind.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None if behind.is_empty() => (host, None),
+            None => return Err("there is something behind the bracket that is not a port"),
+        }
+    } else {
+        match text.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        }
+    };
+    let port = match port.map(str::parse::<u16>) {
+        None => None,
+        Some(Ok(port)) if port != 0 => Some(port),
+        Some(_) => return Err("the port is not a number from 1 to 65535"),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.parse::<IpAddr>().is_err() {
+        check_name(host)?;
+    }
+    Ok(Endpoint { host: host.to_ascii_lowercase(), port })
+}
+
+/// A DNS name (RFC 1123, section 2.1).
+fn check_name(host: &str) -> Result<(), &'static str> {
+    if host.is_empty() {
+        return Err("the host is empty");
+    }
+    if host.len() > 253 {
+        return Err("the host is longer than 253 characters");
+    }
+    for label in host.split('.') {
+        if label.is_empty() || label.len() > 63 {
+            return Err("a part of the host between dots is empty or longer than 63 characters");
+        }
+        if !label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+            return Err("the host has a character that is no letter, digit, '-' or '_'");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (String, Option<u16>) {
+        let endpoint: Endpoint = text.parse().unwrap();
+        (endpoint.host, endpoint.port)
+    }
+
+    #[test]
+    fn names_addresses_and_ports_are_understood() {
+        let name = "abc-ats.iot.eu-west-1.amazonaws.com";
+        assert_eq!(parts(name), (name.into(), None));
+        assert_eq!(parts(" ABC-ats.iot.eu-west-1.amazonaws.com. "), (name.into(), None));
+        assert_eq!(parts("localhost:8883"), ("localhost".into(), Some(8883)));
+        assert_eq!(parts("127.0.0.1:1"), ("127.0.0.1".into(), Some(1)));
+        assert_eq!(parts("::1"), ("::1".into(), None));
+        assert_eq!(parts("[::1]:443"), ("::1".into(), Some(443)));
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_told_why() {
+        for (text, why) in [
+            ("", "empty"),
+            ("https://a.b", "scheme"),
+            ("a.b/mqtt", "path"),
+            ("a.b:0", "port"),
+            ("a.b:65536", "port"),
+            ("a.b:x", "port"),
+            ("a..b", "between dots"),
+            ("a b", "character"),
+            ("[::1", "bracket"),
+            ("[::1]x", "bracket"),
+            ("[a]", "IPv6"),
+        ] {
+            let error = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        assert!("a".repeat(300).parse::<Endpoint>().is_err());
+    }
+}

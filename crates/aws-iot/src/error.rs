@@ -1,0 +1,98 @@
+//! What can go wrong, in one type.
+
+use std::fmt;
+
+use iot_session::{ClosedError, OpError, OptionsError};
+use iot_transport::TlsSetupError;
+use mqtt_codec::InvalidTopic;
+
+use crate::endpoint::InvalidEndpoint;
+use crate::limits::LimitExceeded;
+
+/// Why a client could not be made, or an operation did not succeed. Each is one sentence that says what is wrong and,
+/// where it can be known, what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The endpoint cannot be one.
+    Endpoint(InvalidEndpoint),
+    /// A certificate, a key or a CA cannot be used.
+    Tls(TlsSetupError),
+    /// No CA was given to check the server's certificate with.
+    NoRootCa,
+    /// A setting is out of its range.
+    Options(OptionsError),
+    /// A limit of AWS IoT Core is passed.
+    Limit(LimitExceeded),
+    /// The operation failed; nothing was sent, or the server or the network said no.
+    Operation(OpError),
+    /// There is no tokio runtime to run the connection on.
+    NoRuntime,
+}
+
+impl Error {
+    /// Whether the same call may succeed later without a change of the configuration.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Operation(OpError::Connect(error)) => error.is_retryable(),
+            Self::Operation(error) => {
+                matches!(error, OpError::Offline | OpError::Busy | OpError::TimedOut | OpError::Interrupted)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Options(error) => error.fmt(f),
+            Self::Limit(error) => error.fmt(f),
+            Self::Operation(error) => error.fmt(f),
+            Self::NoRootCa => f.write_str(
+                "no root CA was given: pass the CA of the endpoint, for example AmazonRootCA1.pem",
+            ),
+            Self::NoRuntime => {
+                f.write_str("there is no tokio runtime here: call it from async code under #[tokio::main]")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(error) => error.source(),
+            Self::Operation(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident: $error:ty),*) => {
+        $(
+            impl From<$error> for Error {
+                fn from(error: $error) -> Self {
+                    Self::$variant(error)
+                }
+            }
+        )*
+    };
+}
+from!(Endpoint: InvalidEndpoint, Tls: TlsSetupError, Options: OptionsError, Limit: LimitExceeded, Operation: OpError);
+
+impl From<InvalidTopic> for Error {
+    fn from(error: InvalidTopic) -> Self {
+        Self::Operation(OpError::Topic(error))
+    }
+}
+
+impl From<ClosedError> for Error {
+    fn from(_: ClosedError) -> Self {
+        Self::Operation(OpError::Closed)
+    }
+}
