@@ -1,6 +1,10 @@
 //! Decoding and encoding of the packets that carry traffic, both versions. Every decode includes the copy into the
 //! receive buffer. `cargo bench -p benches --bench codec`.
-#![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros make public items; a bench may panic")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros make public items; a bench may panic"
+)]
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -32,7 +36,10 @@ fn packets(version: Version) -> Vec<(&'static str, Packet)> {
         for (name, value) in [("unit", "C"), ("site", "berlin"), ("firmware", "1.2.3"), ("seq", "4711")] {
             properties = properties.with(Property::UserProperty(name, value)).unwrap();
         }
-        packets.push(("publish_6_properties", publish(64).at_least_once(id).with_properties(&properties).into()));
+        packets.push((
+            "publish_6_properties",
+            publish(64).at_least_once(id).with_properties(&properties).into(),
+        ));
     }
     packets
 }
