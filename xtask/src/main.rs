@@ -1,2 +1,91 @@
-//! x
-fn main(){}
+//! `cargo xtask`: reads the command line and calls the library.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the rules that no compiler holds.
+    ///
+    /// Reads every file of the repository and prints each violation as `path:line: rule: what is wrong and what to
+    /// do`. Exits with 1 when there is one. `--list` names the rules.
+    Tidy {
+        /// Name the rules and what each holds, and check nothing.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Fuzz every target, or one, for some seconds each.
+    ///
+    /// Works on a copy of the committed corpus, so that a run leaves no files behind; what crashes a target is kept in
+    /// fuzz/artifacts. Installs cargo-fuzz when it is missing. Needs no nightly toolchain: it sets RUSTC_BOOTSTRAP=1.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        secs: u32,
+        /// The target to run; all of them when left out.
+        target: Option<String>,
+    },
+    /// Build each crate alone: without features, with each feature alone, with all of them.
+    ///
+    /// A warning is a failure, as it is in CI. Prints one line for each build.
+    Features,
+    /// Check how many crates each of ours pulls in, and that the core pulls no runtime.
+    Trees,
+    /// Check our client against a real Mosquitto, and the emulator against mosquitto_pub and mosquitto_sub.
+    ///
+    /// Installs Mosquitto where it can (Debian and Ubuntu, as root) and says what to install where it cannot. All of
+    /// it runs on free loopback ports.
+    Interop,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Tidy { list: true } => {
+            xtask::tidy::print_rules();
+            Ok(())
+        }
+        Command::Tidy { list: false } => xtask::tidy::run(),
+        Command::Fuzz { secs, target } => xtask::fuzz::run(secs, target.as_deref()),
+        Command::Features => xtask::features::run(),
+        Command::Trees => xtask::trees::run(),
+        Command::Interop => xtask::interop::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_and_argument_has_help() {
+        super::Cli::command().debug_assert();
+        for command in super::Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {} has no help",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A Mosquitto of our own: plain TCP and mutual TLS on free loopback ports, its files in a temporary directory.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::report::Failure;
+
+/// Where Debian puts the broker; elsewhere it is on the path.
+const DEBIAN: &str = "/usr/sbin/mosquitto";
+
+pub(crate) struct Mosquitto {
+    child: Child,
+    files: TempDir,
+    pub(crate) plain_port: u16,
+    pub(crate) tls_port: u16,
+}
+
+impl Mosquitto {
+    pub(crate) async fn start() -> Result<Self, Failure> {
+        let files = TempDir::new()?;
+        write_certificates(files.path())?;
+        let (plain_port, tls_port) = (free_port()?, free_port()?);
+        let dir = files.path().display();
+        let config = format!(
+            "per_listener_settings false\nallow_anonymous true\nmax_inflight_messages 0\nset_tcp_nodelay true\n\
+             persistence true\npersistence_location {dir}/\nautosave_interval 1\nautosave_on_changes true\n\
+             listener {plain_port} 127.0.0.1\n\
+             listener {tls_port} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
+             require_certificate true\n",
+        );
+        std::fs::write(files.path().join("mosquitto.conf"), config)?;
+        let child = spawn(files.path())?;
+        let broker = Self { child, files, plain_port, tls_port };
+        broker.ready().await?;
+        Ok(broker)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.files.path().join(name)
+    }
+
+    /// Kills the broker the hard way.
+    pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill().await?;
+        Ok(())
+    }
+
+    /// Starts it again with what it has on disk.
+    pub(crate) async fn restart(&mut self) -> Result<(), Failure> {
+        self.child = spawn(self.files.path())?;
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<(), Failure> {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..500 {
+            ticks.tick().await;
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.tls_port)).await.is_ok() {
+                return Ok(());
+            }
+        }
+        let log = std::fs::read_to_string(self.file("log")).unwrap_or_default();
+        Err(format!("mosquitto does not listen after 10 s; its log: {log}").into())
+    }
+}
+
+fn spawn(dir: &Path) -> Result<Child, Failure> {
+    let program = if Path::new(DEBIAN).exists() { DEBIAN } else { "mosquitto" };
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
+    let mut command = Command::new(program);
+    command.arg("-c").arg(dir.join("mosquitto.conf")).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    command.stdout(log.try_clone()?).stderr(log);
+    command.spawn().map_err(|error| format!("{program} could not be started: {error}").into())
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A CA, a server certificate for `localhost` and a device certificate, made anew.
+fn write_certificates(dir: &Path) -> Result<(), Failure> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "interop CA");
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    std::fs::write(dir.join("ca.pem"), ca.pem())?;
+    for (name, subjects) in
+        [("server", vec!["localhost".to_owned(), "127.0.0.1".to_owned()]), ("device", Vec::new())]
+    {
+        let mut params = CertificateParams::new(subjects)?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate()?;
+        std::fs::write(dir.join(format!("{name}.pem")), params.signed_by(&key, &ca)?.pem())?;
+        std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem())?;
+    }
+    // Started as root, Mosquitto gives its rights up before it reads its files.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o777))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! Our client against Mosquitto.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use iot_session::layers::{Backoff, Reconnect};
+use iot_session::proto::{ConnectOptions, Engine};
+use iot_session::{Client, Config, Message, Messages, OpError, QoS, Status, TopicName, Version, Will, stack};
+use iot_transport::{BoxConnector, Identity, Pem, Tcp, Tls, TlsOptions, TrustAnchors};
+use tokio::task::JoinHandle;
+
+use crate::broker::Mosquitto;
+use crate::report::{Failure, Report, ensure};
+
+#[derive(Clone, Copy)]
+enum Door {
+    Plain,
+    MutualTls,
+}
+
+/// One way to reach the broker.
+#[derive(Clone, Copy)]
+struct Way {
+    door: Door,
+    version: Version,
+}
+
+pub(crate) async fn run(report: &mut Report) {
+    let mut broker = match Mosquitto::start().await {
+        Ok(broker) => broker,
+        Err(error) => return report.check("start mosquitto", async { Err::<String, _>(error) }).await,
+    };
+    for door in [Door::Plain, Door::MutualTls] {
+        for version in [Version::V3_1_1, Version::V5] {
+            let way = Way { door, version };
+            let name = match door {
+                Door::Plain => format!("mosquitto, TCP, {version}"),
+                Door::MutualTls => format!("mosquitto, mutual TLS, {version}"),
+            };
+            report.check(&format!("{name}, QoS 0 and 1 both ways"), both_ways(&broker, way)).await;
+            report.check(&format!("{name}, retained"), retained(&broker, way)).await;
+            report.check(&format!("{name}, will"), will(&broker, way)).await;
+            report.check(&format!("{name}, keep-alive"), keep_alive(&broker, way)).await;
+            report.check(&format!("{name}, broker killed mid-stream"), killed(&mut broker, way)).await;
+        }
+    }
+    report.check("mosquitto, facade, mutual TLS", facade(&broker)).await;
+    report.check("mosquitto, facade, no such CA", wrong_ca(&broker)).await;
+}
+
+fn options(way: Way, client_id: &str) -> Result<ConnectOptions, Failure> {
+    Ok(ConnectOptions::new(way.version, client_id)?)
+}
+
+/// A client, its driver spawned, not connected yet.
+fn client(
+    broker: &Mosquitto,
+    way: Way,
+    options: ConnectOptions,
+) -> Result<(Client, JoinHandle<()>), Failure> {
+    let connector = match way.door {
+        Door::Plain => BoxConnector::new(Tcp::new("localhost", broker.plain_port)),
+        Door::MutualTls => BoxConnector::new(tls(broker)),
+    };
+    let engine = Engine::new(options);
+    let codec = engine.codec();
+    let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(20));
+    let stage = stack(engine).layer(Reconnect::new(backoff)).into_stage();
+    let (client, driver) = iot_session::client(stage, codec, connector, Config::default());
+    Ok((client, tokio::spawn(driver.run())))
+}
+
+async fn connected(broker: &Mosquitto, way: Way, client_id: &str) -> Result<Client, Failure> {
+    let (client, _) = client(broker, way, options(way, client_id)?)?;
+    client.connect().await?;
+    Ok(client)
+}
+
+async fn receive(messages: &mut Messages) -> Result<Message, Failure> {
+    let next = tokio::time::timeout(Duration::from_secs(10), messages.next()).await;
+    next.map_err(|_| "no message within 10 s")?.ok_or_else(|| "the stream has ended".into())
+}
+
+async fn both_ways(broker: &Mosquitto, way: Way) -> Result<String, Failure> {
+    let client = connected(broker, way, "both-ways").await?;
+    let mut messages = client.subscribe("interop/+/x", QoS::AtLeastOnce).await?;
+    for n in 0..200u32 {
+        let qos = if n % 2 == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+        let payload = n.to_string().repeat(1 + n as usize * 7);
+        client.publish(Message::new("interop/a/x", payload.clone())?.qos(qos)).await?.await?;
+        let message = receive(&mut messages).await?;
+        ensure(
+            message.payload() == payload.as_bytes() && message.quality() == qos,
+            format!("message {n}: {message:?}"),
+        )?;
+    }
+    client.disconnect().await?;
+    Ok("200 messages there and back".into())
+}
+
+async fn retained(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure> {
+    let client = connected(broker, way, "retained").await?;
+    client.publish(Message::new("interop/retained", "kept")?.retain(true)).await?.await?;
+    let mut messages = client.subscribe("interop/retained", QoS::AtLeastOnce).await?;
+    let message = receive(&mut messages).await?;
+    ensure(message.is_retained() && message.payload() == "kept", format!("{message:?}"))?;
+    client.publish(Message::new("interop/retained", "")?.retain(true)).await?.await?;
+    let message = receive(&mut messages).await?;
+    ensure(!message.is_retained() && message.payload().is_empty(), format!("{message:?}"))?;
+    client.disconnect().await?;
+    Ok("kept, flagged, cleared")
+}
+
+async fn will(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure> {
+    let watcher = connected(broker, way, "watcher").await?;
+    let mut messages = watcher.subscribe("interop/will", QoS::AtLeastOnce).await?;
+    let mut gone = Will::new(TopicName::try_from("interop/will")?, "gone");
+    gone.qos = QoS::AtLeastOnce;
+    let (orderly, _) = client(broker, way, options(way, "mortal")?.will(gone.clone()))?;
+    orderly.connect().await?;
+    orderly.disconnect().await?;
+    let (dying, driver) = client(broker, way, options(way, "mortal")?.will(gone))?;
+    dying.connect().await?;
+    watcher.publish(Message::new("interop/will", "fence")?).await?.await?;
+    ensure(receive(&mut messages).await?.payload() == "fence", "a will after an orderly disconnect")?;
+    driver.abort();
+    ensure(receive(&mut messages).await?.payload() == "gone", "not the will")?;
+    watcher.disconnect().await?;
+    Ok("published after a cut, not after a disconnect")
+}
+
+async fn keep_alive(broker: &Mosquitto, way: Way) -> Result<String, Failure> {
+    let (client, _) = client(broker, way, options(way, "idle")?.keep_alive(Duration::from_secs(1)))?;
+    client.connect().await?;
+    let before = client.stats();
+    let mut status = client.status();
+    // Mosquitto closes after 1.5 s of silence.
+    let change = tokio::time::timeout(Duration::from_secs(4), status.changed()).await;
+    ensure(change.is_err(), "the status changed during 4 s of silence")?;
+    let stats = client.stats();
+    let pings = (stats.bytes_out - before.bytes_out) / 2;
+    ensure((3..=4).contains(&pings), format!("{pings} pings in 4 s"))?;
+    ensure(stats.bytes_in - before.bytes_in >= 6, "pings were not answered")?;
+    client.disconnect().await?;
+    Ok(format!("{pings} pings in 4 s of silence, one connection"))
+}
+
+/// Numbers go out while the broker is killed with -9 and restarted; every one of them must arrive.
+async fn killed(broker: &mut Mosquitto, way: Way) -> Result<String, Failure> {
+    const NUMBERS: u32 = 2000;
+    let options = options(way, "stream")?;
+    let options = match way.version {
+        Version::V3_1_1 => options.clean_start(false),
+        Version::V5 => options.session_expiry(Duration::from_secs(3600)),
+    };
+    let (client, _) = client(broker, way, options)?;
+    client.connect().await?;
+    let topic = "interop/stream";
+    let mut messages = client.subscribe(topic, QoS::AtLeastOnce).await?;
+    let publisher = tokio::spawn(publish_numbers(client.clone(), topic, NUMBERS));
+    let (mut seen, mut copies, mut kills) = (BTreeSet::new(), 0u32, 0u32);
+    while seen.len() < NUMBERS as usize {
+        let next = tokio::time::timeout(Duration::from_secs(10), messages.next()).await;
+        let message =
+            next.map_err(|_| format!("{} of {NUMBERS} numbers after 10 s of silence", seen.len()))?;
+        let message = message.ok_or("the stream has ended")?;
+        seen.insert(std::str::from_utf8(message.payload())?.parse::<u32>()?);
+        copies += 1;
+        if kills < 2 && seen.len() > (kills as usize + 1) * 500 {
+            kills += 1;
+            broker.kill().await?;
+            broker.restart().await?;
+        }
+    }
+    publisher.await??;
+    let connections = client.stats().connections;
+    ensure(connections == 3, format!("{connections} connections instead of 3"))?;
+    client.disconnect().await?;
+    Ok(format!("{NUMBERS} numbers over {connections} connections, {} received twice", copies - NUMBERS))
+}
+
+/// Publishes each number until it is acknowledged by a server that has our subscription, one after another.
+async fn publish_numbers(client: Client, topic: &'static str, numbers: u32) -> Result<(), Failure> {
+    let mut subscribed_on = client.stats().connections;
+    for n in 0..numbers {
+        loop {
+            match client.publish(Message::new(topic, n.to_string())?).await?.await {
+                // An acknowledgement of a new connection says nothing before the subscription is known to be there.
+                Ok(_) if client.stats().connections == subscribed_on => break,
+                Ok(_) | Err(OpError::Offline | OpError::Interrupted | OpError::TimedOut) => {
+                    subscribed_on = resubscribed(&client, topic).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the connection; subscribes again where the server lost the session with its life. The stream from before
+/// goes on: it still holds the filter when the new one is dropped. Gives the connection's number.
+async fn resubscribed(client: &Client, topic: &str) -> Result<u64, Failure> {
+    let patience = Duration::from_secs(10);
+    loop {
+        let status = client.status().wait_for(Status::is_connected).await.map(|status| status.clone());
+        let connection = client.stats().connections;
+        if matches!(status?, Status::Connected(connected) if connected.session_present) {
+            return Ok(connection);
+        }
+        match tokio::time::timeout(patience, client.subscribe(topic, QoS::AtLeastOnce)).await? {
+            Ok(_) if client.stats().connections == connection => return Ok(connection),
+            Ok(_) | Err(OpError::Offline | OpError::Interrupted | OpError::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn builder(broker: &Mosquitto) -> aws_iot::Builder {
+    aws_iot::mutual_tls(
+        "localhost",
+        Pem::file(broker.file("device.pem")),
+        Pem::file(broker.file("device.key")),
+    )
+    .root_ca(Pem::file(broker.file("ca.pem")))
+    .port(broker.tls_port)
+}
+
+async fn facade(broker: &Mosquitto) -> Result<&'static str, Failure> {
+    let client = builder(broker).connect().await?;
+    let mut messages = client.subscribe("sdk/test/Rust", QoS::AtLeastOnce).await?;
+    client.publish(Message::new("sdk/test/Rust", "hello")?).await?.await?;
+    ensure(receive(&mut messages).await?.payload() == "hello", "not the message")?;
+    client.disconnect().await?;
+    Ok("certificate, key and CA from files, hello there and back")
+}
+
+async fn wrong_ca(broker: &Mosquitto) -> Result<String, Failure> {
+    let other = Mosquitto::start().await?;
+    match builder(broker).root_ca(Pem::file(other.file("ca.pem"))).connect().await {
+        Ok(_) => Err("a server of an unknown CA was accepted".into()),
+        Err(error) => {
+            ensure(!error.is_retryable(), format!("said to be retryable: {error}"))?;
+            Ok(format!("refused, \"{error}\""))
+        }
+    }
+}
+
+fn tls(broker: &Mosquitto) -> Tls<Tcp> {
+    let identity = Identity::new(Pem::file(broker.file("device.pem")), Pem::file(broker.file("device.key")));
+    let options = TlsOptions::new(TrustAnchors::pem(Pem::file(broker.file("ca.pem")))).identity(identity);
+    Tls::new(Tcp::new("localhost", broker.tls_port), options)
+}

@@ -1,0 +1,54 @@
+//! A line for each check and the count at the end.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What a check says when it fails.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A check that needs longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub(crate) struct Report {
+    passed: usize,
+    failed: usize,
+}
+
+impl Report {
+    /// Runs a check; what it returns stands behind its line.
+    pub(crate) async fn check<T: Display>(
+        &mut self,
+        name: &str,
+        check: impl Future<Output = Result<T, Failure>>,
+    ) {
+        let outcome = tokio::time::timeout(PATIENCE, check).await;
+        match outcome {
+            Ok(Ok(detail)) => {
+                self.passed += 1;
+                println!("ok      {name}: {detail}");
+            }
+            Ok(Err(error)) => {
+                self.failed += 1;
+                println!("FAILED  {name}: {error}");
+            }
+            Err(_) => {
+                self.failed += 1;
+                println!("FAILED  {name}: no end after {} s", PATIENCE.as_secs());
+            }
+        }
+    }
+
+    /// The totals; nothing checked is a failure, too.
+    pub(crate) fn close(self) -> ExitCode {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed == 0 && self.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Fails with a sentence unless `holds`.
+pub(crate) fn ensure(holds: bool, otherwise: impl Into<String>) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(otherwise.into().into()) }
+}

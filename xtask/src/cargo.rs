@@ -1,0 +1,51 @@
+//! Running cargo from within cargo.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::Result;
+
+/// The directory of the workspace's `Cargo.toml`.
+///
+/// # Errors
+/// When not run through `cargo xtask`, which says where this package is.
+pub fn workspace_root() -> Result<PathBuf> {
+    let package =
+        env::var_os("CARGO_MANIFEST_DIR").ok_or("run me as `cargo xtask`: CARGO_MANIFEST_DIR is not set")?;
+    let root = Path::new(&package).parent().ok_or("the xtask package has no parent directory")?;
+    Ok(root.to_path_buf())
+}
+
+/// A cargo command in `root`, by the very cargo that runs us.
+#[must_use]
+pub fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// What `command` prints on its standard output.
+///
+/// # Errors
+/// When it cannot be started, fails (then the error holds its standard error), or prints no UTF-8.
+pub fn stdout_of(mut command: Command) -> Result<String> {
+    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs `work` and says how many seconds it took.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let start = now();
+    let value = work();
+    (value, now().duration_since(start).as_secs_f64())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a build tool reports how long a build took")]
+fn now() -> Instant {
+    Instant::now()
+}

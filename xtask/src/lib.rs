@@ -1,0 +1,20 @@
+//! The project's own commands, as a library so that they can be tested: `cargo xtask --help` lists them.
+//!
+//! - [`tidy`]: the rules that no compiler holds (who may depend on whom, no clock in a stage, ...).
+//! - [`features`]: every crate alone, with each of its features alone.
+//! - [`trees`]: how many crates a user pulls in with each of ours.
+//! - [`interop`]: our client and our emulator against programs we did not write.
+//! - [`fuzz`]: every fuzz target for some seconds, on a copy of its corpus.
+//!
+//! A new command is a module here and a line in `main.rs`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
+
+pub mod cargo;
+pub mod features;
+pub mod fuzz;
+pub mod interop;
+pub mod tidy;
+pub mod trees;
+
+/// What a command returns: the error is a sentence for the person who ran it.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
