@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use iot_session::{ClosedError, OpError, OptionsError};
+use iot_session::{ClosedError, ConnectionError, OpError, OptionsError};
 use iot_transport::TlsSetupError;
-use mqtt_codec::InvalidTopic;
+use mqtt_codec::{InvalidTopic, ReasonCode};
 
 use crate::endpoint::InvalidEndpoint;
 use crate::limits::LimitExceeded;
@@ -51,7 +51,10 @@ impl fmt::Display for Error {
             Self::Tls(error) => error.fmt(f),
             Self::Options(error) => error.fmt(f),
             Self::Limit(error) => error.fmt(f),
-            Self::Operation(error) => error.fmt(f),
+            Self::Operation(error) => {
+                error.fmt(f)?;
+                hint(error).map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
             Self::NoRootCa => f.write_str(
                 "no root CA was given: pass the CA of the endpoint, for example AmazonRootCA1.pem",
             ),
@@ -59,6 +62,27 @@ impl fmt::Display for Error {
                 f.write_str("there is no tokio runtime here: call it from async code under #[tokio::main]")
             }
         }
+    }
+}
+
+/// What an answer of the server usually means at AWS IoT Core, and what to do about it.
+fn hint(error: &OpError) -> Option<&'static str> {
+    let reason = match error {
+        OpError::Connect(ConnectionError::ClosedBeforeConnAck(_)) => ReasonCode::NotAuthorized,
+        OpError::Connect(ConnectionError::Refused { reason, .. }) => *reason,
+        OpError::Refused { reason: ReasonCode::NotAuthorized, .. } => {
+            return Some("the policy of the certificate must allow this action on this topic");
+        }
+        _ => return None,
+    };
+    match reason {
+        ReasonCode::NotAuthorized => {
+            Some("the certificate must be active and its policy must allow iot:Connect for this client id")
+        }
+        ReasonCode::ClientIdentifierNotValid => {
+            Some("choose another client id: 1 to 128 bytes, not beginning with $")
+        }
+        _ => None,
     }
 }
 

@@ -64,8 +64,7 @@ pub enum ConnectionError {
     },
     /// No CONNACK within the connect timeout.
     ConnAckTimeout,
-    /// The link ended between CONNECT and CONNACK. AWS IoT Core does that when a policy does not allow the
-    /// connection, or when the client identifier is in use too often.
+    /// The link ended between CONNECT and CONNACK. MQTT 3.1.1 servers refuse that way, too.
     ClosedBeforeConnAck(LinkError),
     /// PINGREQ was not answered in time: the link is dead, though nobody said so.
     KeepAlive {
@@ -123,11 +122,9 @@ impl fmt::Display for ConnectionError {
             Self::ConnAckTimeout => {
                 f.write_str("the server did not answer CONNECT within the connect timeout")
             }
-            Self::ClosedBeforeConnAck(error) => write!(
-                f,
-                "the server closed the connection without answering CONNECT ({error}); AWS IoT Core does that when \
-                 the policy of the certificate does not allow iot:Connect for this client id"
-            ),
+            Self::ClosedBeforeConnAck(error) => {
+                write!(f, "the connection ended before the server answered CONNECT: {error}")
+            }
             Self::KeepAlive { waited } => {
                 write!(f, "the connection is dead: no answer to PINGREQ for {} s", waited.as_secs_f32())
             }

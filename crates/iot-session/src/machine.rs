@@ -26,7 +26,7 @@ pub struct Machine<S> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MachineOutput {
-    /// Try to connect, once; answer with [`Machine::handle_link`].
+    /// Try to connect, once; answer with [`Machine::handle_link_up`] or [`Machine::handle_link_down`].
     Dial,
     /// Write what is in [`Machine::transmit`], then close. Also gives up an attempt that is under way.
     Hangup,

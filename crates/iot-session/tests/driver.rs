@@ -343,6 +343,41 @@ async fn reading_stops_while_too_many_messages_wait_for_a_stuck_subscriber() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_receive_window_does_not_starve_pingresp_and_a_reconnect_brings_nothing_twice() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let config = Config { inbox: 1, unaccepted: 3, ..Config::default() };
+    let options = options(Version::V5).receive_maximum(3).session_expiry(secs(600));
+    let (client, _task) = start(options, Reconnect::default(), &links, config);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let mut stuck = subscribed(&client, &mut server, "a").await;
+    for n in 1..=3 {
+        server.send(publish("a", "x").at_least_once(id(n))).await;
+    }
+    assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(1)));
+    server.send(publish("a", "x").at_least_once(id(4))).await;
+    for _ in 0..3 {
+        assert_eq!(server.recv().await, Some(Packet::PingReq), "the window is full, the link lives");
+        server.send(Packet::PingResp).await;
+    }
+    drop(server);
+    let mut server = links.add(1 << 16);
+    server.accept(true).await;
+    until(&client, Status::is_connected).await;
+    for n in 2..=4 {
+        server.send(publish("a", "x").at_least_once(id(n)).with_dup(true)).await;
+    }
+    for n in 1..=4 {
+        assert_eq!(stuck.next().await.unwrap().is_duplicate(), n > 1, "message {n}");
+    }
+    for n in 2..=4 {
+        assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(n)));
+    }
+    assert!(tokio::time::timeout(secs(10), stuck.next()).await.is_err(), "nothing came twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panicking_handler_harms_nobody_and_a_handler_may_publish() {
     let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
     let publisher = client.clone();

@@ -175,7 +175,7 @@ impl TopicFilter {
         self.as_str().strip_prefix("$share/").and_then(|rest| rest.split('/').next())
     }
 
-    /// Whether a message on `topic` is one that this filter asks for. See [`matches`].
+    /// Whether a message on `topic` is one that this filter asks for. See [`matches()`].
     #[must_use]
     pub fn matches(&self, topic: &TopicName) -> bool {
         matches(self.0.as_bytes(), topic.0.as_bytes())

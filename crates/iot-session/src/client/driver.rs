@@ -187,6 +187,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match result {
             Ok(io) => {
                 self.up = Some(Up::new(io));
+                self.router.new_connection();
                 self.machine.handle_link_up(now, LinkUp::by(deadline));
             }
             Err(error) => self.machine.handle_link_down(now, error),
@@ -196,7 +197,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> bool {
-        if self.router.unaccepted() >= self.config.unaccepted.max(1) {
+        if self.router.unaccepted() > self.config.unaccepted {
             return false;
         }
         let Some(up) = &mut self.up else { return false };
@@ -222,7 +223,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             let now = self.clock.now();
             match signal {
                 Signal::Accepted(token) => {
-                    self.router.accepted();
+                    self.router.accepted(token);
                     self.machine.handle_accepted(now, token);
                 }
                 Signal::Released(route) => self.release(now, route),
@@ -355,6 +356,9 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match event {
             Event::Connected(connected) => {
                 self.channels.counters.connections.add(1);
+                if connected.session_present {
+                    self.router.session_resumed();
+                }
                 self.channels.status.send_replace(Status::Connected(connected));
             }
             Event::Disconnected(Disconnected { error, retry_at }) => {

@@ -117,6 +117,16 @@ impl Inbox {
         Poll::Ready(Some(message))
     }
 
+    /// Lets go of what waits beyond the capacity and was not taken.
+    pub(super) fn forget_waiting(&self) {
+        let mut state = self.lock();
+        let at =
+            state.queue.iter().position(|(_, unaccepted)| unaccepted.is_some()).unwrap_or(state.queue.len());
+        let waiting = state.queue.split_off(at);
+        drop(state);
+        drop(waiting);
+    }
+
     /// No more messages; those that wait can still be read.
     pub(super) fn close(&self) {
         let mut state = self.lock();

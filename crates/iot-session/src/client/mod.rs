@@ -33,8 +33,9 @@ pub struct Config {
     /// How many messages a subscription holds for its reader. Beyond it QoS 0 messages are dropped and counted, QoS 1
     /// messages stay unacknowledged. Default: 256, at least 1.
     pub inbox: usize,
-    /// How many QoS 1 messages may stay unacknowledged because their subscriber is slow, before nothing more is read
-    /// from the link. Default: 100, at least 1.
+    /// How many QoS 1 messages may stay unacknowledged because their subscriber is slow; beyond it nothing more is read
+    /// from the link. Not below the engine's Receive Maximum, which MQTT 5 servers obey, so that PINGRESP always gets
+    /// through. Default: 100.
     pub unaccepted: usize,
     /// How long the last bytes of a connection may take to be written after a disconnect. Default: 2 s.
     pub close_timeout: Duration,

@@ -25,16 +25,18 @@ pub(super) struct Router {
     routes: Vec<Route>,
     next_id: u64,
     signals: mpsc::UnboundedSender<Signal>,
-    /// QoS 1 messages that wait beyond some inbox's capacity.
+    /// The connection of the messages counted below; `None` before its first.
+    epoch: Option<u32>,
+    /// QoS 1 messages of the present connection that wait beyond some inbox's capacity.
     unaccepted: usize,
 }
 
 impl Router {
     pub(super) fn new(signals: mpsc::UnboundedSender<Signal>) -> Self {
-        Self { routes: Vec::new(), next_id: 0, signals, unaccepted: 0 }
+        Self { routes: Vec::new(), next_id: 0, signals, epoch: None, unaccepted: 0 }
     }
 
-    /// QoS 1 messages that wait for a slow subscriber.
+    /// QoS 1 messages of the present connection that wait for a slow subscriber.
     pub(super) fn unaccepted(&self) -> usize {
         self.unaccepted
     }
@@ -68,8 +70,23 @@ impl Router {
     }
 
     /// A token came back from the inboxes.
-    pub(super) fn accepted(&mut self) {
-        self.unaccepted = self.unaccepted.saturating_sub(1);
+    pub(super) fn accepted(&mut self, token: AckToken) {
+        if self.epoch == Some(token.epoch) {
+            self.unaccepted = self.unaccepted.saturating_sub(1);
+        }
+    }
+
+    /// A link came up: what still waits of the connection before holds back nothing on this one.
+    pub(super) fn new_connection(&mut self) {
+        (self.epoch, self.unaccepted) = (None, 0);
+    }
+
+    /// The server kept the session and sends again what was not acknowledged: what still waits beyond the inboxes'
+    /// capacity would come twice.
+    pub(super) fn session_resumed(&mut self) {
+        for route in &self.routes {
+            route.inbox.forget_waiting();
+        }
     }
 
     /// Hands a message to everyone it is for. Gives the token back when all of them took it.
@@ -102,7 +119,8 @@ impl Router {
         if !routed {
             counters.unrouted.add(1);
         }
-        if shared.is_some() {
+        if let (Some(_), Some(token)) = (&shared, token) {
+            self.epoch = Some(token.epoch);
             self.unaccepted = self.unaccepted.saturating_add(1);
             return None;
         }

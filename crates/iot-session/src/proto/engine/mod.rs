@@ -28,7 +28,7 @@ use crate::time::{Nanos, Now};
 ///     └────────────────────────┴─────────────────────┘
 ///       Link::Down, Op::Disconnect, refusal, timeout, protocol error
 /// ```
-/// It dials only for an [`Op::Connect`] of its own, once; a [`Reconnect`](crate::layers::Reconnect) around it does
+/// It dials only for an [`Op::Connect`](crate::stage::Op::Connect) of its own, once; a [`Reconnect`](crate::layers::Reconnect) around it does
 /// the rest. While it is down, operations end with [`OpError::Offline`]. What waits for its PUBACK when the link goes
 /// is sent again with DUP once the server says that it kept the session, and ends with [`OpError::Interrupted`] when
 /// it did not.
