@@ -1,37 +1,22 @@
 //! Connects by mutual TLS, subscribes to a topic, publishes a numbered message once a second and prints what arrives.
 //! With no arguments it starts a local AWS IoT Core (the emulator) and talks to that; with -e, -r, -c and -k it talks
-//! to a real endpoint. `--count N` ends after N messages; Ctrl-C disconnects cleanly at any time.
-//! Shows: the builder, a subscription as a stream, the outcome of a publish, connection status, clean disconnect.
-//! Exit codes: 0 done, 1 something failed, 2 wrong arguments. Needs: #[tokio::main].
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a sample talks to its user")]
+//! to a real endpoint. `--count N` ends after N messages; Ctrl-C ends it at any time, with a clean disconnect.
+//! Shows: the builder, a subscription as a stream, outcomes of publishes, the status and what to do after an outage.
+//! Exit codes: 0 done, 1 something failed, 2 wrong arguments.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_iot::{Ack, Client, Delivery, Message, Messages, OpError, Pem, QoS, Status, Version};
+use aws_iot::{Ack, Client, Delivery, Message, Messages, OpError, QoS, Status, TopicFilter, TopicName};
 use clap::{Parser, ValueEnum};
-use iot_emulator::Emulator;
+use examples::{ConnectionArgs, Failure, Interrupt, end, say, warn};
 
 /// Publishes to and subscribes from AWS IoT Core, or a local emulator when no endpoint is given.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The endpoint: `aws iot describe-endpoint --endpoint-type iot:Data-ATS`. Without it a local emulator is started.
-    #[arg(short, long)]
-    endpoint: Option<String>,
-    /// The CA that signed the server's certificate, PEM
-    #[arg(short, long = "rootCA", value_name = "FILE")]
-    root_ca: Option<PathBuf>,
-    /// The device's certificate, PEM
-    #[arg(short, long, value_name = "FILE")]
-    cert: Option<PathBuf>,
-    /// The device's private key, PEM (PKCS#1, PKCS#8 or SEC1)
-    #[arg(short, long, value_name = "FILE")]
-    key: Option<PathBuf>,
-    /// The port; on 443 the protocol is chosen by ALPN [default: 8883]
-    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
     /// The client id; the policy must allow it
     #[arg(long = "clientId", default_value = "basicPubSub")]
     client_id: String,
@@ -44,9 +29,6 @@ struct Args {
     /// The message to publish
     #[arg(short = 'M', long, default_value = "Hello World!")]
     message: String,
-    /// The protocol version
-    #[arg(long = "mqtt", value_enum, default_value_t = Protocol::V5)]
-    protocol: Protocol,
     /// Ends after this many messages were received (with `--mode publish`: were acknowledged) [default: goes on]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -59,119 +41,67 @@ enum Mode {
     Both,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Protocol {
-    #[value(name = "3.1.1")]
-    V3_1_1,
-    #[value(name = "5")]
-    V5,
-}
-
-/// What ends the sample early: a sentence and an exit code.
-struct Failure(String, u8);
-
-impl From<aws_iot::Error> for Failure {
-    fn from(error: aws_iot::Error) -> Self {
-        Self(error.to_string(), 1)
-    }
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(sentence, code)) => {
-            eprintln!("error: {sentence}");
-            ExitCode::from(code)
-        }
-    }
+    end(run(&Args::parse()).await)
 }
 
-async fn run(args: Args) -> Result<(), Failure> {
-    let (builder, emulator) = connection(&args).await?;
-    let client = builder
-        .client_id(&args.client_id)
-        .version(match args.protocol {
-            Protocol::V3_1_1 => Version::V3_1_1,
-            Protocol::V5 => Version::V5,
-        })
-        .connect()
-        .await?;
-    println!("Connected as {}.", args.client_id);
-    let result = talk(&client, &args).await;
+async fn run(args: &Args) -> Result<(), Failure> {
+    check_topic(args)?;
+    let mut interrupt = Interrupt::listen()?;
+    let (builder, emulator) = args.connection.builder().await?;
+    let client = tokio::select! {
+        client = builder.client_id(&args.client_id).connect() => client?,
+        () = interrupt.requested() => return Ok(()),
+    };
+    let result = async {
+        say(format_args!("Connected as {}.", args.client_id))?;
+        tokio::select! {
+            result = talk(&client, args) => result,
+            () = interrupt.requested() => say("Interrupted."),
+        }
+    }
+    .await;
     client.disconnect().await?;
-    println!("Disconnected.");
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
-    result
+    result.and_then(|()| say("Disconnected."))
 }
 
-/// Where to connect to: what the arguments say, or a local AWS IoT Core.
-async fn connection(args: &Args) -> Result<(aws_iot::Builder, Option<Emulator>), Failure> {
-    let usage = |sentence: &str| Err(Failure(sentence.to_owned(), 2));
-    if let Some(endpoint) = &args.endpoint {
-        let (cert, key, root_ca) = match (&args.cert, &args.key, &args.root_ca) {
-            (Some(cert), Some(key), Some(root_ca)) => (cert, key, root_ca),
-            (Some(_), None, _) => return usage("-c needs -k: give the private key of the certificate, too"),
-            (None, Some(_), _) => return usage("-k needs -c: give the certificate of the private key, too"),
-            (None, None, _) => {
-                return usage("-e needs -c and -k: the device's certificate and its private key");
-            }
-            (_, _, None) => {
-                return usage("-e needs -r: the CA of the endpoint, for example AmazonRootCA1.pem");
-            }
-        };
-        let mut builder =
-            aws_iot::mutual_tls(endpoint, Pem::file(cert), Pem::file(key)).root_ca(Pem::file(root_ca));
-        if let Some(port) = args.port {
-            builder = builder.port(port);
-        }
-        return Ok((builder, None));
+/// A topic that is published to has no wildcards and belongs to no shared subscription.
+fn check_topic(args: &Args) -> Result<(), Failure> {
+    let topic = args.topic.as_str();
+    let fits = match args.mode {
+        Mode::Subscribe => TopicFilter::try_from(topic).map(|_| ()),
+        Mode::Publish | Mode::Both => TopicName::try_from(topic).map(|_| ()),
+    };
+    let advice = "give another one by -t, or only listen by -m subscribe";
+    fits.map_err(|error| Failure::Usage(format!("{topic:?} is no topic to publish to: {error}; {advice}")))?;
+    if args.mode != Mode::Subscribe && topic.starts_with("$share/") {
+        return Err(Failure::Usage(format!("a shared subscription cannot be published to; {advice}")));
     }
-    if args.cert.is_some() || args.key.is_some() || args.root_ca.is_some() || args.port.is_some() {
-        return usage(
-            "-c, -k, -r and -p need -e: without an endpoint a local emulator with its own keys is used",
-        );
-    }
-    let emulator = Emulator::start().await.map_err(|error| {
-        Failure(format!("the emulator could not be started on a loopback port: {error}"), 1)
-    })?;
-    println!("Started a local AWS IoT Core on {}:{}.", emulator.endpoint(), emulator.port());
-    let credentials = emulator.credentials();
-    let certificate = Pem::bytes(credentials.certificate_pem.clone());
-    let builder =
-        aws_iot::mutual_tls(emulator.endpoint(), certificate, Pem::bytes(credentials.key_pem.clone()))
-            .root_ca(Pem::bytes(credentials.ca_pem.clone()))
-            .port(emulator.port());
-    Ok((builder, Some(emulator)))
+    Ok(())
 }
 
 async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
+    let mut status = client.status();
     let mut messages = match args.mode {
         Mode::Publish => None,
-        Mode::Subscribe | Mode::Both => Some(client.subscribe(args.topic.as_str(), QoS::AtLeastOnce).await?),
+        Mode::Subscribe | Mode::Both => Some(subscribe(client, args).await?),
     };
-    if messages.is_some() {
-        println!("Subscribed to {}.", args.topic);
-    }
-    let mut status = client.status();
-    status.mark_unchanged();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let mut waiting: Option<Ack> = None;
     let (mut sequence, mut finished) = (0u64, 0u64);
     while args.count.is_none_or(|count| finished < count) {
+        let online = status.borrow().is_connected();
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {
-                println!("Interrupted.");
-                break;
-            }
             message = next(&mut messages) => {
                 let Some(message) = message else { break };
                 finished += 1;
-                println!("Received on {}: {}", message.topic(), String::from_utf8_lossy(message.payload()));
+                say(format_args!("Received on {}: {}", message.topic(), String::from_utf8_lossy(message.payload())))?;
             }
-            _ = ticks.tick(), if args.mode != Mode::Subscribe && waiting.is_none() => {
+            _ = ticks.tick(), if args.mode != Mode::Subscribe && waiting.is_none() && online => {
                 sequence += 1;
                 waiting = Some(client.publish(numbered(args, sequence)?).await?);
             }
@@ -180,16 +110,32 @@ async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
                 // An outage is no reason to end: the next message may get through.
                 match outcome {
                     Ok(_) => {
-                        println!("Published message {sequence} to {}.", args.topic);
+                        say(format_args!("Published message {sequence} to {}.", args.topic))?;
                         finished += u64::from(messages.is_none());
                     }
-                    Err(error) => eprintln!("Message {sequence} was not acknowledged: {error}."),
+                    Err(error) => warn(format_args!("Message {sequence} was not acknowledged: {error}.")),
                 }
             }
-            Ok(()) = status.changed() => report(&status.borrow_and_update()),
+            Ok(()) = status.changed() => {
+                let now = status.borrow_and_update().clone();
+                report(&now)?;
+                // A session that the server has lost took the subscription with it.
+                if matches!(&now, Status::Connected(connected) if !connected.session_present) && messages.is_some() {
+                    match subscribe(client, args).await {
+                        Ok(again) => messages = Some(again),
+                        Err(error) => warn(format_args!("Not subscribed again: {error}.")),
+                    }
+                }
+            }
         }
     }
     Ok(())
+}
+
+async fn subscribe(client: &Client, args: &Args) -> Result<Messages, Failure> {
+    let messages = client.subscribe(args.topic.as_str(), QoS::AtLeastOnce).await?;
+    say(format_args!("Subscribed to {}.", args.topic))?;
+    Ok(messages)
 }
 
 fn numbered(args: &Args, sequence: u64) -> Result<Message, aws_iot::Error> {
@@ -213,17 +159,21 @@ async fn outcome(waiting: &mut Option<Ack>) -> Result<Delivery, OpError> {
     }
 }
 
-fn report(status: &Status) {
+fn report(status: &Status) -> Result<(), Failure> {
     match status {
         Status::Connected(connected) => {
-            println!("Online (session {}).", if connected.session_present { "resumed" } else { "new" });
+            say(format_args!(
+                "Online, {} session.",
+                if connected.session_present { "the same" } else { "a new" }
+            ))?;
         }
-        Status::Disconnected { error, retry_in } => match retry_in {
-            Some(delay) => eprintln!("Offline: {error}; trying again in {} s.", delay.as_secs_f32()),
-            None => eprintln!("Offline: {error}."),
-        },
+        Status::Disconnected { error, retry_in: Some(delay) } => {
+            warn(format_args!("Offline: {error}; trying again in {} s.", delay.as_secs_f32()));
+        }
+        Status::Disconnected { error, .. } => warn(format_args!("Offline: {error}.")),
         _ => {}
     }
+    Ok(())
 }
 
 /// A JSON string literal (RFC 8259, section 7).

@@ -65,6 +65,11 @@ fn wrong_combinations_are_told_in_one_sentence_with_exit_code_2() {
         (&["-e", "localhost", "-c", "c.pem", "-k", "k.pem"], "-e needs -r"),
         (&["-c", "c.pem"], "need -e"),
         (&["-p", "8883"], "need -e"),
+        (&["-t", "a/#"], "wildcards"),
+        (&["-t", ""], "empty"),
+        (&["-t", "$share/g/a"], "shared subscription"),
+        (&["-t", "1/2/3/4/5/6/7/8/9", "--count", "1"], "7"),
+        (&["--clientId", &"x".repeat(200), "--count", "1"], "128"),
         (&["-p", "0"], "0"),
         (&["-p", "70000"], "70000"),
         (&["-m", "nonsense"], "nonsense"),
@@ -78,14 +83,27 @@ fn wrong_combinations_are_told_in_one_sentence_with_exit_code_2() {
 #[test]
 fn what_cannot_work_is_told_in_one_sentence_with_exit_code_1() {
     let files = ["-r", "no/r.pem", "-c", "no/c.pem", "-k", "no/k.pem"];
-    for (args, words) in [
-        (&["-e", "localhost"][..], "does not exist"),
-        (&["-e", "https://localhost"], "scheme"),
-        (&["-e", "a b"], "character"),
-    ] {
-        fails(&[args, &files].concat(), 1, words);
-    }
-    fails(&["-t", "a/#", "--count", "1"], 1, "wildcards");
-    fails(&["-t", "1/2/3/4/5/6/7/8/9", "--count", "1"], 1, "7");
-    fails(&["--clientId", &"x".repeat(200), "--count", "1"], 1, "128");
+    fails(&[&["-e", "localhost"][..], &files].concat(), 1, "does not exist");
+    fails(&[&["-e", "https://localhost"][..], &files].concat(), 2, "scheme");
+    fails(&[&["-e", "a b"][..], &files].concat(), 2, "character");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_nobody_reads_is_no_panic() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+    let mut child = Command::new(program())
+        .args(["--count", "3"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::with_capacity(1, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("Started"), "{first}");
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+    assert_eq!(said, "");
 }

@@ -1,5 +1,6 @@
 //! What can go wrong, in one type.
 
+use std::error::Error as _;
 use std::fmt;
 
 use iot_session::{ClosedError, ConnectionError, OpError, OptionsError};
@@ -10,8 +11,7 @@ use crate::endpoint::InvalidEndpoint;
 use crate::limits::LimitExceeded;
 
 /// Why a client could not be made, or an operation did not succeed. Each is one sentence that says what is wrong and,
-/// where it can be known, what to do.
-#[derive(Debug)]
+/// where it can be known, what to do; `Debug` shows the same sentence, so that a `main` that returns it prints no dump.
 #[non_exhaustive]
 pub enum Error {
     /// The endpoint cannot be one.
@@ -65,10 +65,19 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// What an answer of the server usually means at AWS IoT Core, and what to do about it.
 fn hint(error: &OpError) -> Option<&'static str> {
     let reason = match error {
-        OpError::Connect(ConnectionError::ClosedBeforeConnAck(_)) => ReasonCode::NotAuthorized,
+        // A bare close; with an error behind it that error has said what there is to say.
+        OpError::Connect(ConnectionError::ClosedBeforeConnAck(link)) if link.source().is_none() => {
+            ReasonCode::NotAuthorized
+        }
         OpError::Connect(ConnectionError::Refused { reason, .. }) => *reason,
         OpError::Refused { reason: ReasonCode::NotAuthorized, .. } => {
             return Some("the policy of the certificate must allow this action on this topic");
@@ -78,6 +87,13 @@ fn hint(error: &OpError) -> Option<&'static str> {
     match reason {
         ReasonCode::NotAuthorized => {
             Some("the certificate must be active and its policy must allow iot:Connect for this client id")
+        }
+        ReasonCode::UnsupportedProtocolVersion => Some("try the other MQTT version"),
+        ReasonCode::ServerUnavailable | ReasonCode::ServerBusy | ReasonCode::QuotaExceeded => {
+            Some("try again later")
+        }
+        ReasonCode::ConnectionRateExceeded => {
+            Some("connect less often: AWS IoT Core takes one CONNECT per second")
         }
         ReasonCode::ClientIdentifierNotValid => {
             Some("choose another client id: 1 to 128 bytes, not beginning with $")

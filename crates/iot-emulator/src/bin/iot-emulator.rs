@@ -68,6 +68,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let emulator = builder.start().await.map_err(|error| format!("{error} (see --help)"))?;
 
     let directory = arguments.certs.unwrap_or_else(|| std::env::temp_dir().join("iot-emulator-certs"));
+    // The printed commands are to work from any directory.
+    let directory = std::path::absolute(&directory).unwrap_or(directory);
     let files = emulator.credentials().write_to(&directory).map_err(|error| {
         let shown = directory.display();
         format!("cannot write certificates to {shown}: {error}; choose a directory with --certs")

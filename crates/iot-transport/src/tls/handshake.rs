@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 
 use rustls::{AlertDescription, CertificateError, Error as RustlsError};
 use rustls_pki_types::UnixTime;
@@ -214,7 +215,11 @@ fn names(presented: &[String]) -> String {
     const SHOWN: usize = 8;
     let bare = |name: &String| {
         let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
-        inner.trim_matches('"').escape_debug().to_string()
+        let inner = inner.trim_matches('"');
+        // rustls writes ::1 as 0::1.
+        inner
+            .parse::<IpAddr>()
+            .map_or_else(|_| inner.escape_debug().to_string(), |address| address.to_string())
     };
     let mut text = presented.iter().take(SHOWN).map(bare).collect::<Vec<_>>().join(", ");
     if presented.is_empty() {
@@ -271,7 +276,7 @@ mod tests {
         let presented: Vec<_> =
             ["a.example", "*.b.example"].iter().map(|name| format!("DnsName({name:?})")).collect();
         assert_eq!(names(&presented), "a.example, *.b.example");
-        assert_eq!(names(&["IpAddress(127.0.0.1)".into()]), "127.0.0.1");
+        assert_eq!(names(&["IpAddress(127.0.0.1)".into(), "IpAddress(0::1)".into()]), "127.0.0.1, ::1");
         assert_eq!(names(&[]), "no name (its common name does not count)");
         assert!(names(&vec!["x".to_owned(); 11]).ends_with(" and 3 more"));
     }

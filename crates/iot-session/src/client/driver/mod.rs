@@ -1,5 +1,7 @@
 //! The one task of a connection: moves the bytes and keeps the time.
 
+mod outcome;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -7,22 +9,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use iot_transport::Connector;
-use mqtt_codec::{Codec, ReasonCode};
+use mqtt_codec::Codec;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Config;
 use super::clock::Clock;
-use super::handle::{Channels, Command, Control, Delivery};
+use super::handle::{Channels, Command, Control};
 use super::inbox::{Inbox, Signal};
 use super::link::{self, Closed, Closing, Dialing, Up};
 use super::replies::{Replies, Reply};
 use super::router::Router;
 use super::stats::Status;
-use super::subscription::{Guard, Messages};
-use crate::error::{ConnectionError, LinkError, OpError};
+use crate::error::LinkError;
 use crate::machine::{Machine, MachineOutput};
-use crate::stage::{Disconnected, Event, LinkUp, Op, OpId, Receipt, Stage, SubscribeOp, UnsubscribeOp};
+use crate::stage::{LinkUp, Op, Stage, SubscribeOp, UnsubscribeOp};
 use crate::time::Now;
 
 /// Above this many unwritten bytes no more commands are taken.
@@ -350,98 +351,6 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 MachineOutput::Event(event) => self.event(now, event),
             }
         }
-    }
-
-    fn event(&mut self, now: Now, event: Event) {
-        match event {
-            Event::Connected(connected) => {
-                self.channels.counters.connections.add(1);
-                if connected.session_present {
-                    self.router.session_resumed();
-                }
-                self.channels.status.send_replace(Status::Connected(connected));
-            }
-            Event::Disconnected(Disconnected { error, retry_at }) => {
-                self.channels.status.send_replace(match error {
-                    ConnectionError::Requested => Status::Idle,
-                    error => Status::Disconnected { error, retry_in: retry_at.map(|at| at.since(now.mono)) },
-                });
-            }
-            Event::Message(publish, token) => {
-                if let Some(token) = self.router.deliver(publish, token, &self.channels.counters) {
-                    self.machine.handle_accepted(now, token);
-                }
-            }
-            Event::Done(id, result) => self.done(now, id, result),
-        }
-    }
-
-    /// Tells the one who asked. That they are gone by now is their right.
-    fn done(&mut self, now: Now, id: OpId, result: Result<Receipt, OpError>) {
-        match self.replies.remove(id) {
-            Some(Reply::Connect(reply)) => {
-                let _ = reply.send(match result {
-                    Ok(Receipt::Connected(connected)) => Ok(connected),
-                    Ok(_) => Err(OpError::Closed),
-                    Err(error) => Err(error),
-                });
-            }
-            Some(Reply::Publish(reply)) => {
-                let _ = reply.send(result.map(|receipt| match receipt {
-                    Receipt::Acked(reason) => Delivery::Acked(reason),
-                    _ => Delivery::Sent,
-                }));
-            }
-            Some(Reply::Subscribe { reply, filter, inbox, route }) => {
-                let answer = match granted(result) {
-                    Ok(reason) => {
-                        let guard = Guard { route, signals: self.signals_in.clone() };
-                        Ok(Messages::new(filter, reason, inbox, guard))
-                    }
-                    Err(error @ OpError::TimedOut) => {
-                        // The server may have subscribed it all the same.
-                        self.release(now, route);
-                        Err(error)
-                    }
-                    Err(error) => {
-                        self.router.remove(route);
-                        Err(error)
-                    }
-                };
-                let _ = reply.send(answer);
-            }
-            Some(Reply::Unsubscribe(reply)) => {
-                let _ = reply.send(granted(result));
-            }
-            Some(Reply::Disconnect(reply)) => {
-                self.disconnecting.push(reply);
-                if self.closing.is_none() {
-                    self.tell_disconnected();
-                }
-            }
-            Some(Reply::Nobody) | None => {}
-        }
-    }
-
-    fn tell_disconnected(&mut self) {
-        for reply in self.disconnecting.drain(..) {
-            let _ = reply.send(());
-        }
-    }
-}
-
-/// The code of the one filter that was asked for.
-fn granted(result: Result<Receipt, OpError>) -> Result<ReasonCode, OpError> {
-    match result? {
-        Receipt::Subscribed(ack) | Receipt::Unsubscribed(ack) => {
-            let reason = ack.reasons().next().unwrap_or_default();
-            if !reason.is_error() {
-                return Ok(reason);
-            }
-            let message = ack.properties.as_ref().reason_string().and_then(|text| text.try_into().ok());
-            Err(OpError::Refused { reason, message })
-        }
-        _ => Ok(ReasonCode::Success),
     }
 }
 

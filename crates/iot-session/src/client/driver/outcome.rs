@@ -1,0 +1,107 @@
+//! What the session says, passed on to those whom it concerns.
+
+use iot_transport::Connector;
+use mqtt_codec::ReasonCode;
+
+use super::super::handle::Delivery;
+use super::super::replies::Reply;
+use super::super::stats::Status;
+use super::super::subscription::{Guard, Messages};
+use super::Driver;
+use crate::error::{ConnectionError, OpError};
+use crate::stage::{Disconnected, Event, OpId, Receipt, Stage};
+use crate::time::Now;
+
+impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
+    pub(super) fn event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Connected(connected) => {
+                self.channels.counters.connections.add(1);
+                if connected.session_present {
+                    self.router.session_resumed();
+                }
+                self.channels.status.send_replace(Status::Connected(connected));
+            }
+            Event::Disconnected(Disconnected { error, retry_at }) => {
+                self.channels.status.send_replace(match error {
+                    ConnectionError::Requested => Status::Idle,
+                    error => Status::Disconnected { error, retry_in: retry_at.map(|at| at.since(now.mono)) },
+                });
+            }
+            Event::Message(publish, token) => {
+                if let Some(token) = self.router.deliver(publish, token, &self.channels.counters) {
+                    self.machine.handle_accepted(now, token);
+                }
+            }
+            Event::Done(id, result) => self.done(now, id, result),
+        }
+    }
+
+    /// Tells the one who asked. That they are gone by now is their right.
+    fn done(&mut self, now: Now, id: OpId, result: Result<Receipt, OpError>) {
+        match self.replies.remove(id) {
+            Some(Reply::Connect(reply)) => {
+                let _ = reply.send(match result {
+                    Ok(Receipt::Connected(connected)) => Ok(connected),
+                    Ok(_) => Err(OpError::Closed),
+                    Err(error) => Err(error),
+                });
+            }
+            Some(Reply::Publish(reply)) => {
+                let _ = reply.send(result.map(|receipt| match receipt {
+                    Receipt::Acked(reason) => Delivery::Acked(reason),
+                    _ => Delivery::Sent,
+                }));
+            }
+            Some(Reply::Subscribe { reply, filter, inbox, route }) => {
+                let answer = match granted(result) {
+                    Ok(reason) => {
+                        let guard = Guard { route, signals: self.signals_in.clone() };
+                        Ok(Messages::new(filter, reason, inbox, guard))
+                    }
+                    Err(error @ OpError::TimedOut) => {
+                        // The server may have subscribed it all the same.
+                        self.release(now, route);
+                        Err(error)
+                    }
+                    Err(error) => {
+                        self.router.remove(route);
+                        Err(error)
+                    }
+                };
+                let _ = reply.send(answer);
+            }
+            Some(Reply::Unsubscribe(reply)) => {
+                let _ = reply.send(granted(result));
+            }
+            Some(Reply::Disconnect(reply)) => {
+                self.disconnecting.push(reply);
+                if self.closing.is_none() {
+                    self.tell_disconnected();
+                }
+            }
+            Some(Reply::Nobody) | None => {}
+        }
+    }
+
+    pub(super) fn tell_disconnected(&mut self) {
+        for reply in self.disconnecting.drain(..) {
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// The code of the one filter that was asked for.
+fn granted(result: Result<Receipt, OpError>) -> Result<ReasonCode, OpError> {
+    match result? {
+        Receipt::Subscribed(ack) | Receipt::Unsubscribed(ack) => {
+            let reason = ack.reasons().next().unwrap_or_default();
+            if !reason.is_error() {
+                return Ok(reason);
+            }
+            let message = ack.properties.as_ref().reason_string().and_then(|text| text.try_into().ok());
+            Err(OpError::Refused { reason, message })
+        }
+        _ => Ok(ReasonCode::Success),
+    }
+}
