@@ -95,6 +95,9 @@ fn connack() {
     for (code, reason) in [(1, 0x84), (2, 0x85), (3, 0x88), (4, 0x86), (5, 0x87)] {
         both(V3, &[0x20, 2, 0, code], ConnAck::new(false, ReasonCode::from_u8(reason).unwrap()));
     }
+    // A server that knows MQTT 3.1.1 only answers MQTT 5 in its own form.
+    let refused = ConnAck::new(false, ReasonCode::UnsupportedProtocolVersion);
+    assert_eq!(decode(V5, b"\x20\x02\x00\x01"), Ok(Some(refused.into())));
     let mut connack = ConnAck::new(false, ReasonCode::Success);
     connack.properties = props(&[Property::ReceiveMaximum(100), Property::ServerKeepAlive(30)]);
     both(V5, b"\x20\x09\x00\x00\x06\x21\x00\x64\x13\x00\x1e", connack);

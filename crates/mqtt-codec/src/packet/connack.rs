@@ -37,6 +37,10 @@ impl ConnAck {
         };
         let code = reader.u8()?;
         let reason = if version.is_v5() {
+            // A server that knows MQTT 3.1.1 only refuses MQTT 5 in the form of 3.1.1: return code 1, no properties.
+            if !session_present && code == 1 && reader.is_empty() {
+                return Ok(Self::new(false, ReasonCode::UnsupportedProtocolVersion));
+            }
             super::reason(code, REASONS)?
         } else {
             ReasonCode::from_connect_return_code(code).ok_or(DecodeError::InvalidReasonCode(code))?

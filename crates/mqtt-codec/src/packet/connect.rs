@@ -39,8 +39,8 @@ pub struct Connect {
     pub properties: Properties,
 }
 
-/// The message that the server publishes for a client that went away.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The message that the server publishes for a client that went away. `Debug` shows its payload's length only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Will {
     /// Where to.
     pub topic: TopicName,
@@ -186,6 +186,18 @@ impl Connect {
         if let Some(password) = &self.password {
             sink.binary(password);
         }
+    }
+}
+
+impl fmt::Debug for Will {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Will")
+            .field("topic", &self.topic)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .finish()
     }
 }
 

@@ -79,17 +79,17 @@ impl Publish {
         self
     }
 
-    /// As a QoS 1 message.
+    /// As a QoS 1 message that was not sent before.
     #[must_use]
     pub fn at_least_once(mut self, packet_id: PacketId) -> Self {
-        (self.qos, self.packet_id) = (QoS::AtLeastOnce, Some(packet_id));
+        (self.qos, self.packet_id, self.dup) = (QoS::AtLeastOnce, Some(packet_id), false);
         self
     }
 
-    /// As a QoS 2 message.
+    /// As a QoS 2 message that was not sent before.
     #[must_use]
     pub fn exactly_once(mut self, packet_id: PacketId) -> Self {
-        (self.qos, self.packet_id) = (QoS::ExactlyOnce, Some(packet_id));
+        (self.qos, self.packet_id, self.dup) = (QoS::ExactlyOnce, Some(packet_id), false);
         self
     }
 

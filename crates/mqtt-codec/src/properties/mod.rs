@@ -52,6 +52,10 @@ impl Properties {
         property.check().map_err(EncodeError::Property)?;
         let mut bytes = BytesMut::from(self.0);
         property.layout(&mut Write(&mut bytes));
+        let max = crate::codec::MAX_VAR_INT as usize;
+        if bytes.len() > max {
+            return Err(EncodeError::PacketTooLarge { size: bytes.len(), max });
+        }
         Ok(Self(bytes.freeze()))
     }
 

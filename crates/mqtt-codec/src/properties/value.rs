@@ -1,5 +1,7 @@
 //! One property with its value: read, checked, laid out.
 
+use core::fmt;
+
 use super::{Kind, PropertyId, checked};
 use crate::layout::Sink;
 use crate::reader::{self, Reader};
@@ -8,7 +10,8 @@ use crate::{DecodeError, text, topic};
 macro_rules! property {
     ($($name:ident($kind:ident $type:ty),)*) => {
         /// A property and its value, borrowed. See [`PropertyId`] for units and ranges.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        /// `Debug` shows no authentication data.
+        #[derive(Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Property<'a> {
             $(
@@ -75,6 +78,21 @@ property! {
     WildcardSubscriptionAvailable(Bool bool),
     SubscriptionIdentifierAvailable(Bool bool),
     SharedSubscriptionAvailable(Bool bool),
+}
+
+impl fmt::Debug for Property<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = format_args!("{:?}", self.id());
+        match self.wire() {
+            Wire::Bool(value) => write!(f, "{name}({value})"),
+            Wire::U16(value) => write!(f, "{name}({value})"),
+            Wire::U32(value) | Wire::VarInt(value) => write!(f, "{name}({value})"),
+            Wire::Text(value) => write!(f, "{name}({value:?})"),
+            // Correlation data is the application's, authentication data is secret.
+            Wire::Binary(value) => write!(f, "{name}({} bytes)", value.len()),
+            Wire::Pair(key, value) => write!(f, "{name}({key:?}, {value:?})"),
+        }
+    }
 }
 
 /// A value as its wire type.
