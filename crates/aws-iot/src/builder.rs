@@ -100,14 +100,14 @@ impl Builder {
         self
     }
 
-    /// MQTT 5: how long the session outlives its connection, in whole seconds; AWS IoT Core grants up to its quota,
+    /// MQTT 5: how long the session outlives its connection, in seconds, rounded up; AWS IoT Core grants up to its quota,
     /// 1 h by default. Default: not at all.
     pub fn session_expiry(mut self, expiry: Duration) -> Self {
         self.session_expiry = expiry;
         self
     }
 
-    /// The longest silence before the connection is tested, in whole seconds. Default: 30 s. AWS IoT Core takes 30 s
+    /// The longest silence before the connection is tested, in seconds, rounded up. Default: 30 s. AWS IoT Core takes 30 s
     /// to 1,200 s as they are and raises what is below.
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.keep_alive = keep_alive;
@@ -133,7 +133,8 @@ impl Builder {
     }
 
     /// Whether the very first attempt is repeated, too, so that [`connect`](Self::connect) waits until the network is
-    /// there. Default: no.
+    /// there. What repeating cannot heal (a refused certificate, a refused client id) is still reported at once. Default:
+    /// no.
     pub fn retry_first(mut self, retry: bool) -> Self {
         self.retry_first = retry;
         self
@@ -152,7 +153,7 @@ impl Builder {
     }
 
     /// Checks the settings, reads certificate, key and CA once, spawns the connection's task and returns at CONNACK.
-    /// The files are read again at each later attempt, so a rotated certificate is taken up.
+    /// The files are read again at each attempt, so a rotated certificate is taken up.
     ///
     /// # Errors
     /// What is wrong with a setting or a file, why the first attempt failed, or that there is no tokio runtime.

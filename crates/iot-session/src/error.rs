@@ -165,7 +165,9 @@ pub enum OpError {
     /// The answer did not come within the operation timeout. A message may still be delivered: its packet
     /// identifier stays taken until the answer or the session's end.
     TimedOut,
-    /// The connection ended before the answer, and the session with it. It may or may not have been delivered.
+    /// The connection ended before the answer, by an outage that the session did not survive or by a disconnect. It
+    /// may or may not have been delivered; in a session that outlives a disconnect it is sent again at the next
+    /// connection.
     Interrupted,
     /// The server refused it.
     Refused {

@@ -109,7 +109,13 @@ impl Message {
         if !properties.is_empty() {
             publish = publish.with_properties(&properties);
         }
-        Self { publish: publish.with_retain(self.is_retained()), qos: self.qos }
+        publish = match (self.publish.qos(), self.publish.packet_id()) {
+            (QoS::AtLeastOnce, Some(id)) => publish.at_least_once(id),
+            (QoS::ExactlyOnce, Some(id)) => publish.exactly_once(id),
+            _ => publish,
+        };
+        let publish = publish.with_retain(self.is_retained()).with_dup(self.is_duplicate());
+        Self { publish, qos: self.qos }
     }
 
     /// The operation that sends it.

@@ -70,7 +70,7 @@ async fn messages_go_both_ways_in_both_versions() {
             (received.topic(), received.payload(), received.quality()),
             ("in/1", &"x".into(), QoS::AtLeastOnce)
         );
-        assert_eq!(received.detach(), Message::new("in/1", "x").unwrap());
+        assert_eq!(received.detach(), received);
         assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(9)));
     }
 }
@@ -375,6 +375,100 @@ async fn a_full_receive_window_does_not_starve_pingresp_and_a_reconnect_brings_n
         assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(n)));
     }
     assert!(tokio::time::timeout(secs(10), stuck.next()).await.is_err(), "nothing came twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_does_not_wait_behind_a_full_window() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let config = Config { commands: 1, ..Config::default() };
+    let options = options(Version::V5).window(1).operation_timeout(secs(600));
+    let (client, _task) = start(options, Reconnect::default(), &links, config);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let stuck =
+        [client.publish(message("a", "1")).await.unwrap(), client.publish(message("a", "2")).await.unwrap()];
+    assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
+    subscribed(&client, &mut server, "b").await;
+    drop(stuck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_sessions_messages_wait_for_their_subscriber() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let options = options(Version::V5).clean_start(false).session_expiry(secs(600));
+    let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
+    let (result, ()) = tokio::join!(client.connect(), server.accept(true));
+    result.unwrap();
+    server.send(publish("a/1", "stored").at_least_once(id(1))).await;
+    server.send(publish("b", "nobody's").at_least_once(id(2))).await;
+    let answer = async {
+        assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(1)));
+        let Some(Packet::Subscribe(subscribe)) = server.recv().await else { panic!() };
+        server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [ReasonCode::GrantedQoS1]))).await;
+    };
+    let (messages, ()) = tokio::join!(client.subscribe("a/+", QoS::AtLeastOnce), answer);
+    let mut messages = messages.unwrap();
+    assert_eq!(messages.next().await.unwrap().payload(), &"stored");
+    assert_eq!(client.stats().unrouted, 0);
+    let start = Instant::now();
+    assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(2)));
+    assert_eq!(start.elapsed(), secs(10), "given up after a while");
+    assert_eq!(client.stats().unrouted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_subscriber_does_not_lower_the_firsts_qos() {
+    let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
+    let _first = subscribed(&client, &mut server, "a").await;
+    let answer = async {
+        let Some(Packet::Subscribe(subscribe)) = server.recv().await else { panic!() };
+        let (_, options) = subscribe.filters().next().unwrap();
+        assert_eq!(options.qos, QoS::AtLeastOnce);
+        server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [ReasonCode::GrantedQoS1]))).await;
+    };
+    let (second, ()) = tokio::join!(client.subscribe("a", QoS::AtMostOnce), answer);
+    second.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_dropped_offline_is_unsubscribed_when_the_session_resumes() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let options = options(Version::V5).session_expiry(secs(600));
+    let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let messages = subscribed(&client, &mut server, "a").await;
+    drop(server);
+    until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
+    drop(messages);
+    let mut server = links.add(1 << 16);
+    server.accept(true).await;
+    assert!(matches!(server.recv().await, Some(Packet::Unsubscribe(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_floods_and_does_not_read_is_not_read_from() {
+    let links = Links::default();
+    let mut server = links.add(1024);
+    let (client, _task) = start(
+        options(Version::V3_1_1).keep_alive(Duration::ZERO),
+        Reconnect::default(),
+        &links,
+        Config::default(),
+    );
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let flood = async {
+        for n in 0..1_000_000u32 {
+            server.send(publish("a", "x").at_least_once(id((n % 60_000) as u16 + 1))).await;
+        }
+    };
+    assert!(tokio::time::timeout(secs(60), flood).await.is_err(), "it is held back");
+    // 256 KiB of PUBACKs at 4 bytes each, and what was under way.
+    assert!(client.stats().received < 80_000, "{:?}", client.stats());
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,17 +88,21 @@ fn a_lost_pingresp_ends_the_connection_half_an_interval_later() {
 }
 
 #[test]
-fn messages_do_not_stand_in_for_pingresp() {
+fn a_backlog_in_front_of_pingresp_keeps_the_connection() {
     let mut rig = Rig::new(options(Version::V5).keep_alive(secs(30)));
     rig.connect();
     rig.advance(secs(30));
-    for _ in 0..15 {
+    assert_eq!(rig.sent(), [Packet::PingReq]);
+    for _ in 0..40 {
         rig.advance(secs(1));
-        if rig.hangups.is_empty() {
-            rig.receive(publish("a", "x"));
-        }
+        rig.receive(publish("a", "x"));
     }
-    assert_eq!(rig.hangups.len(), 1);
+    assert!(rig.hangups.is_empty(), "data flows");
+    assert!(rig.sent().is_empty(), "asked once");
+    rig.advance(secs(15) - NANO);
+    assert!(rig.hangups.is_empty());
+    rig.advance(NANO);
+    assert_eq!(rig.hangups.len(), 1, "half an interval of silence");
 }
 
 #[test]

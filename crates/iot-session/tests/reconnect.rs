@@ -166,6 +166,28 @@ fn connect_while_waiting_dials_at_once() {
 }
 
 #[test]
+fn connect_during_an_outage_is_told_of_its_attempt_and_the_layer_goes_on() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    rig.link_down();
+    for _ in 0..100 {
+        let op = rig.op(Op::Connect);
+        rig.link_down();
+        assert!(matches!(rig.done(op), Err(OpError::Connect(ConnectionError::Link(_)))));
+        assert!(rig.disconnects().last().unwrap().retry_at.is_some());
+    }
+}
+
+#[test]
+fn what_cannot_heal_ends_the_first_connect_even_if_it_was_to_be_repeated() {
+    let mut rig = Rig::with_reconnect(options(Version::V5), Reconnect::default().retry_first(true));
+    let op = rig.op(Op::Connect);
+    rig.accept_with(ConnAck::new(false, ReasonCode::ClientIdentifierNotValid));
+    assert!(matches!(rig.done(op), Err(OpError::Connect(ConnectionError::Refused { .. }))));
+    assert_eq!(rig.machine.poll_timeout(), None);
+}
+
+#[test]
 fn connect_while_connected_answers_at_once_without_dialling() {
     let mut rig = Rig::new(options(Version::V5));
     rig.connect();

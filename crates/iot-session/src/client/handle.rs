@@ -22,21 +22,25 @@ use crate::stage::Connected;
 /// `subscribe` dropped early leaves no subscription.
 #[derive(Debug, Clone)]
 pub struct Client {
-    commands: mpsc::Sender<Command>,
+    publishes: mpsc::Sender<Publish>,
+    requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
     status: watch::Receiver<Status>,
     counters: SharedCounters,
 }
 
-/// What goes through the session in order.
+/// A message on its way to the session, which takes it while its window has room.
 #[derive(Debug)]
-pub(super) enum Command {
-    Publish(Message, oneshot::Sender<Result<Delivery, OpError>>),
+pub(super) struct Publish(pub(super) Message, pub(super) oneshot::Sender<Result<Delivery, OpError>>);
+
+/// What needs no room in the window, and so does not wait behind publishes.
+#[derive(Debug)]
+pub(super) enum Request {
     Subscribe(TopicFilter, SubscriptionOptions, oneshot::Sender<Result<Messages, OpError>>),
     Unsubscribe(TopicFilter, oneshot::Sender<Result<ReasonCode, OpError>>),
 }
 
-/// What goes past it.
+/// What goes past both.
 #[derive(Debug)]
 pub(super) enum Control {
     Connect(oneshot::Sender<Result<Connected, OpError>>),
@@ -46,7 +50,8 @@ pub(super) enum Control {
 /// The driver's ends of the handle's channels.
 #[derive(Debug)]
 pub(super) struct Channels {
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) publishes: mpsc::Receiver<Publish>,
+    pub(super) requests: mpsc::Receiver<Request>,
     pub(super) control: mpsc::Receiver<Control>,
     pub(super) status: watch::Sender<Status>,
     pub(super) counters: SharedCounters,
@@ -109,17 +114,19 @@ impl Future for Ack {
 
 impl Client {
     pub(super) fn new(config: &Config) -> (Self, Channels) {
-        let (commands, commands_end) = mpsc::channel(config.commands.max(1));
+        let (publishes, publishes_end) = mpsc::channel(config.commands.max(1));
+        let (requests, requests_end) = mpsc::channel(config.commands.max(1));
         let (control, control_end) = mpsc::channel(8);
         let (status_end, status) = watch::channel(Status::Idle);
         let counters = SharedCounters::default();
         let channels = Channels {
-            commands: commands_end,
+            publishes: publishes_end,
+            requests: requests_end,
             control: control_end,
             status: status_end,
             counters: Arc::clone(&counters),
         };
-        (Self { commands, control, status, counters }, channels)
+        (Self { publishes, requests, control, status, counters }, channels)
     }
 
     /// Connects and returns at CONNACK. From then on the session is kept connected until
@@ -136,7 +143,8 @@ impl Client {
         outcome.await.unwrap_or(Err(OpError::Closed))
     }
 
-    /// Hands a message over and gives a future of its outcome. Waits for room while the in-flight window is full.
+    /// Hands a message over and gives a future of its outcome. Waits for room while the in-flight window is full, at any
+    /// QoS, so that messages keep their order.
     ///
     /// While there is no connection the outcome is [`OpError::Offline`].
     ///
@@ -146,9 +154,9 @@ impl Client {
     /// # Cancellation
     /// Dropped before it resolves, the message was not sent.
     pub async fn publish(&self, message: Message) -> Result<Ack, ClosedError> {
-        let permit = self.commands.reserve().await.map_err(|_| ClosedError)?;
+        let permit = self.publishes.reserve().await.map_err(|_| ClosedError)?;
         let (reply, outcome) = oneshot::channel();
-        permit.send(Command::Publish(message, reply));
+        permit.send(Publish(message, reply));
         Ok(Ack(outcome))
     }
 
@@ -157,10 +165,10 @@ impl Client {
     /// # Errors
     /// Gives the message back when there is no room, or when the client is closed.
     pub fn try_publish(&self, message: Message) -> Result<Ack, TryPublishError> {
-        match self.commands.try_reserve() {
+        match self.publishes.try_reserve() {
             Ok(permit) => {
                 let (reply, outcome) = oneshot::channel();
-                permit.send(Command::Publish(message, reply));
+                permit.send(Publish(message, reply));
                 Ok(Ack(outcome))
             }
             Err(mpsc::error::TrySendError::Full(())) => Err(TryPublishError::Full(message)),
@@ -182,8 +190,8 @@ impl Client {
     {
         let filter = filter.try_into()?;
         let (reply, outcome) = oneshot::channel();
-        let command = Command::Subscribe(filter, SubscriptionOptions::at(qos), reply);
-        self.commands.send(command).await.map_err(|_| OpError::Closed)?;
+        let request = Request::Subscribe(filter, SubscriptionOptions::at(qos), reply);
+        self.requests.send(request).await.map_err(|_| OpError::Closed)?;
         outcome.await.unwrap_or(Err(OpError::Closed))
     }
 
@@ -214,7 +222,7 @@ impl Client {
     {
         let filter = filter.try_into()?;
         let (reply, outcome) = oneshot::channel();
-        self.commands.send(Command::Unsubscribe(filter, reply)).await.map_err(|_| OpError::Closed)?;
+        self.requests.send(Request::Unsubscribe(filter, reply)).await.map_err(|_| OpError::Closed)?;
         outcome.await.unwrap_or(Err(OpError::Closed))
     }
 

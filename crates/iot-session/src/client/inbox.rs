@@ -46,6 +46,8 @@ struct State {
 pub(super) struct Inbox {
     state: Mutex<State>,
     capacity: usize,
+    /// How many that wait outlive the session that delivered them.
+    waiting: usize,
 }
 
 /// How a message was taken.
@@ -60,9 +62,9 @@ pub(super) enum Taken {
 }
 
 impl Inbox {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, waiting: usize) -> Self {
         let state = State { queue: VecDeque::new(), waker: None, closed: false };
-        Self { state: Mutex::new(state), capacity: capacity.max(1) }
+        Self { state: Mutex::new(state), capacity: capacity.max(1), waiting }
     }
 
     /// A panic while the lock is held is impossible by construction; should one happen, the queue is still sound.
@@ -125,6 +127,18 @@ impl Inbox {
         let waiting = state.queue.split_off(at);
         drop(state);
         drop(waiting);
+    }
+
+    /// The server will not send again what waits: it is taken for good, as far as there is room for it. How many were
+    /// dropped.
+    pub(super) fn keep_waiting(&self) -> usize {
+        let mut state = self.lock();
+        let room = self.capacity.saturating_add(self.waiting).min(state.queue.len());
+        let beyond = state.queue.split_off(room);
+        let tokens: Vec<_> = state.queue.iter_mut().filter_map(|(_, unaccepted)| unaccepted.take()).collect();
+        drop(state);
+        drop(tokens);
+        beyond.len()
     }
 
     /// No more messages; those that wait can still be read.

@@ -129,6 +129,13 @@ pub(super) enum Closed {
     Entirely,
 }
 
+impl<Io> Closing<Io> {
+    /// Whether our last bytes are written.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.stage, Stage::Draining)
+    }
+}
+
 impl<Io: AsyncRead + AsyncWrite + Unpin> Closing<Io> {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Closed> {
         if self.sleep.as_mut().poll(context).is_ready() {
@@ -174,7 +181,8 @@ pub(super) fn ended() -> LinkError {
     LinkError::new("the server closed the connection", true)
 }
 
-/// How long `duration` from an instant is, without running out of the clock.
+/// The instant `duration` later; what the clock cannot say is half a century away.
 pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
-    instant.checked_add(duration).unwrap_or(instant)
+    let far = Duration::from_secs(50 * 365 * 86_400);
+    instant.checked_add(duration.min(far)).unwrap_or(instant)
 }

@@ -27,8 +27,8 @@ use crate::stage::Stage;
 pub struct Config {
     /// How long one attempt may take to give a byte stream and a CONNACK. Default: 30 s.
     pub connect_timeout: Duration,
-    /// How many commands wait in the channel between handle and driver; a publish waits for room beyond it.
-    /// Default: 64, at least 1.
+    /// How many publishes wait in the channel between handle and driver, and how many requests in theirs; a call waits
+    /// for room beyond it. Default: 64, at least 1.
     pub commands: usize,
     /// How many messages a subscription holds for its reader. Beyond it QoS 0 messages are dropped and counted, QoS 1
     /// messages stay unacknowledged. Default: 256, at least 1.
@@ -37,6 +37,10 @@ pub struct Config {
     /// from the link. Not below the engine's Receive Maximum, which MQTT 5 servers obey, so that PINGRESP always gets
     /// through. Default: 100.
     pub unaccepted: usize,
+    /// How long QoS 1 messages of a resumed session are held unacknowledged while no subscription matches them: the
+    /// server may deliver what it stored before the application has subscribed again. Then they are acknowledged and
+    /// counted ([`Stats::unrouted`]). Default: 10 s.
+    pub hold: Duration,
     /// How long the last bytes of a connection may take to be written after a disconnect. Default: 2 s.
     pub close_timeout: Duration,
     /// Words for the transport's own read and write errors, such as a certificate that the server refuses after the
@@ -51,6 +55,7 @@ impl Default for Config {
             commands: 64,
             inbox: 256,
             unaccepted: 100,
+            hold: Duration::from_secs(10),
             close_timeout: Duration::from_secs(2),
             explain: None,
         }

@@ -22,7 +22,10 @@ pub(super) enum Reply {
         inbox: Arc<Inbox>,
         route: u64,
     },
-    Unsubscribe(oneshot::Sender<Result<ReasonCode, OpError>>),
+    Unsubscribe {
+        reply: oneshot::Sender<Result<ReasonCode, OpError>>,
+        filter: TopicFilter,
+    },
     Disconnect(oneshot::Sender<()>),
     /// The driver itself, which does not mind the outcome.
     Nobody,

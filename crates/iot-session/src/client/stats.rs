@@ -44,9 +44,10 @@ pub struct Stats {
     pub published: u64,
     /// Messages that came in.
     pub received: u64,
-    /// QoS 0 messages dropped because a subscriber was slow, once for each subscriber.
+    /// Messages dropped because a subscriber was slow, once for each subscriber: QoS 0 messages beyond the inbox's
+    /// capacity, QoS 1 messages that still waited when the session was lost, beyond [`Config::unaccepted`](super::Config).
     pub dropped: u64,
-    /// Messages that no subscription wanted.
+    /// Messages that no subscription wanted, once they were given up.
     pub unrouted: u64,
     /// Attempts to connect.
     pub attempts: u64,

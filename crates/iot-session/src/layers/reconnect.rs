@@ -21,7 +21,8 @@ impl Reconnect {
         Self { backoff, retry_first: false }
     }
 
-    /// Whether the very first attempt is repeated, too. Default: no; [`Op::Connect`] ends with its error then.
+    /// Whether the very first attempt is repeated, too, unless repeating cannot help
+    /// ([`ConnectionError::is_retryable`]). Default: no; [`Op::Connect`] ends with its error then.
     #[must_use]
     pub fn retry_first(mut self, retry: bool) -> Self {
         self.retry_first = retry;
@@ -135,12 +136,18 @@ impl<S: Stage> ReconnectStage<S> {
         {
             self.failures = 0;
         }
-        let give_up = !self.was_connected && !self.config.retry_first;
+        // Before the first connection: what cannot heal is not repeated even if repeating was asked for.
+        let repeat = self.config.retry_first && disconnected.error.is_retryable();
+        let give_up = !self.was_connected && !repeat;
         if matches!(disconnected.error, ConnectionError::Requested) || give_up {
             self.state = State::Idle;
             self.failures = 0;
             self.settle(&Err(OpError::Connect(disconnected.error.clone())));
             return disconnected;
+        }
+        if self.was_connected {
+            // Who asked during an outage is told of this attempt; the layer goes on.
+            self.settle(&Err(OpError::Connect(disconnected.error.clone())));
         }
         let until = now.mono.after(self.config.backoff.delay(self.failures));
         self.failures = self.failures.saturating_add(1);

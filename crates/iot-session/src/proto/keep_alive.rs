@@ -7,11 +7,12 @@ use crate::time::Nanos;
 /// ```text
 ///            due: PINGREQ sent                PINGRESP
 ///   Quiet ─────────────────────► Asked(at) ────────────► Quiet
-///                                   │ half an interval later
+///                                   │ nothing came in for half an interval
 ///                                   └──────────────────► dead
 /// ```
 /// Quiet is broken by traffic: a PINGREQ is due once *either* direction has been silent for the whole interval. The
 /// standard asks for outgoing packets only, but a link on which nothing comes in may be dead however much goes out.
+/// While PINGRESP is awaited any packet is a sign of life: the answer may stand behind a long backlog.
 #[derive(Debug, Clone)]
 pub(super) struct KeepAlive {
     /// `None`: turned off.
@@ -72,7 +73,7 @@ impl KeepAlive {
         let interval = self.interval?;
         Some(match self.state {
             State::Quiet => self.sent.min(self.received).after(interval),
-            State::Asked(at) => at.after(self.patience()),
+            State::Asked(at) => at.max(self.received).after(self.patience()),
         })
     }
 

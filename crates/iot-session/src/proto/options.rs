@@ -84,19 +84,19 @@ impl ConnectOptions {
         self
     }
 
-    /// MQTT 5: how long the session outlives its connection, in whole seconds; from 4,294,967,295 s on: for ever.
+    /// MQTT 5: how long the session outlives its connection, in seconds, rounded up; from 4,294,967,295 s on: for ever.
     /// Default: not at all. MQTT 3.1.1 has no such word: a session without clean start lives as the server likes.
     #[must_use]
     pub fn session_expiry(mut self, expiry: Duration) -> Self {
-        self.session_expiry = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
+        self.session_expiry = u32::try_from(whole_seconds(expiry)).unwrap_or(u32::MAX);
         self
     }
 
-    /// The longest silence on the link before it is tested by PINGREQ, in whole seconds, at most 65,535 s; zero
+    /// The longest silence on the link before it is tested by PINGREQ, in seconds, rounded up, at most 65,535 s; zero
     /// turns it off. Default: 30 s. A PINGREQ not answered within half of it ends the connection.
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
-        self.keep_alive = u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX);
+        self.keep_alive = u16::try_from(whole_seconds(keep_alive)).unwrap_or(u16::MAX);
         self
     }
 
@@ -144,7 +144,8 @@ impl ConnectOptions {
         self
     }
 
-    /// How long an attempt to connect may take, CONNACK included. Default: 30 s.
+    /// How long CONNACK may take from the moment the link is up. Default: 30 s. A driver sets a limit to the whole
+    /// attempt besides (`Config::connect_timeout`); the earlier one holds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -211,6 +212,11 @@ impl ConnectOptions {
         connect.properties = properties;
         Ok(connect)
     }
+}
+
+/// Seconds, rounded up: what is not zero stays not zero.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 impl fmt::Debug for ConnectOptions {

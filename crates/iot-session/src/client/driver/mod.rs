@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use iot_transport::Connector;
-use mqtt_codec::Codec;
+use mqtt_codec::{Codec, TopicFilter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Config;
 use super::clock::Clock;
-use super::handle::{Channels, Command, Control};
+use super::handle::{Channels, Control, Publish, Request};
 use super::inbox::{Inbox, Signal};
 use super::link::{self, Closed, Closing, Dialing, Up};
 use super::replies::{Replies, Reply};
@@ -26,17 +26,20 @@ use crate::machine::{Machine, MachineOutput};
 use crate::stage::{LinkUp, Op, Stage, SubscribeOp, UnsubscribeOp};
 use crate::time::Now;
 
-/// Above this many unwritten bytes no more commands are taken.
+/// Above this many unwritten bytes nothing is taken that could add to them: a server that does not read is not read
+/// from either.
 const HIGH_WATER: usize = 256 * 1024;
-/// Commands taken in one round.
-const COMMANDS: usize = 64;
+/// Publishes, requests and signals taken in one round, each.
+const BATCH: usize = 64;
+/// Links that may be closing at once; a further one cuts the oldest.
+const CLOSINGS: usize = 4;
 /// Rounds before other tasks get their turn.
 const ROUNDS: usize = 16;
 
 /// The task behind a [`Client`](super::Client): spawn [`run`](Self::run).
 ///
 /// Each round looks at everything once, in a fixed order and with a bound: timer, control, dial, read, signals of
-/// subscribers, commands, write. So a flooding server cannot starve a timer, nor a busy application the reading, and
+/// subscribers, requests, publishes, write, close. So a flooding server cannot starve a timer, nor a busy application the reading, and
 /// under a paused clock every run is the same.
 pub struct Driver<S, C: Connector> {
     machine: Machine<S>,
@@ -51,8 +54,8 @@ pub struct Driver<S, C: Connector> {
     attempts: u64,
     dialing: Option<Dialing<C::Io>>,
     up: Option<Up<C::Io>>,
-    closing: Option<Closing<C::Io>>,
-    /// Told once the closing link's bytes are written.
+    closing: Vec<Closing<C::Io>>,
+    /// Told once the closing links' bytes are written.
     disconnecting: Vec<oneshot::Sender<()>>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
     /// All handles are gone.
@@ -62,6 +65,7 @@ pub struct Driver<S, C: Connector> {
 impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     pub(super) fn new(stage: S, codec: Codec, connector: C, config: Config, channels: Channels) -> Self {
         let (signals_in, signals) = mpsc::unbounded_channel();
+        let router = Router::new(signals_in.clone(), Arc::clone(&channels.counters), config.hold);
         Self {
             machine: Machine::new(stage, codec),
             connector: Arc::new(connector),
@@ -69,13 +73,13 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             clock: Clock::start(),
             channels,
             signals,
-            router: Router::new(signals_in.clone()),
+            router,
             signals_in,
             replies: Replies::default(),
             attempts: 0,
             dialing: None,
             up: None,
-            closing: None,
+            closing: Vec::new(),
             disconnecting: Vec::new(),
             timer: None,
             orphaned: false,
@@ -99,10 +103,11 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             progress |= self.dial(context);
             progress |= self.read(context);
             progress |= self.signals(context);
-            progress |= self.commands(context);
+            progress |= self.requests(context);
+            progress |= self.publishes(context);
             progress |= self.write(context);
             progress |= self.close(context);
-            if self.orphaned && self.up.is_none() && self.dialing.is_none() && self.closing.is_none() {
+            if self.orphaned && self.up.is_none() && self.dialing.is_none() && self.closing.is_empty() {
                 return Poll::Ready(());
             }
             if !progress {
@@ -115,7 +120,8 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
 
     /// Fires the machine's timeout when it is due and arms the timer for the next one.
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.machine.poll_timeout().map(|at| self.clock.instant(at)) else {
+        let deadlines = [self.machine.poll_timeout(), self.router.deadline()];
+        let Some(deadline) = deadlines.into_iter().flatten().min().map(|at| self.clock.instant(at)) else {
             self.timer = None;
             return false;
         };
@@ -133,6 +139,9 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             return false;
         }
         let now = self.clock.now();
+        while let Some(token) = self.router.pop_unwanted(now.mono) {
+            self.machine.handle_accepted(now, token);
+        }
         self.machine.handle_timeout(now);
         self.pump(now);
         true
@@ -171,11 +180,15 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     /// What was handed over before a disconnect goes out before it, as far as there is room.
     fn flush_commands(&mut self, now: Now) {
         for _ in 0..self.config.commands.max(1) {
+            let Ok(request) = self.channels.requests.try_recv() else { break };
+            self.request(now, request);
+        }
+        for _ in 0..self.config.commands.max(1) {
             if !self.machine.ready() {
                 return;
             }
-            let Ok(command) = self.channels.commands.try_recv() else { return };
-            self.command(now, command);
+            let Ok(publish) = self.channels.publishes.try_recv() else { return };
+            self.publish(now, publish);
         }
     }
 
@@ -198,7 +211,8 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> bool {
-        if self.router.unaccepted() > self.config.unaccepted {
+        let unwritten = self.machine.transmit().len();
+        if unwritten >= HIGH_WATER || self.router.unaccepted() > self.config.unaccepted {
             return false;
         }
         let Some(up) = &mut self.up else { return false };
@@ -218,7 +232,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
 
     fn signals(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
-        for _ in 0..COMMANDS {
+        for _ in 0..BATCH {
             let Poll::Ready(Some(signal)) = self.signals.poll_recv(context) else { break };
             progress = true;
             let now = self.clock.now();
@@ -234,51 +248,82 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         progress
     }
 
-    /// A subscriber went away; the last one of a filter unsubscribes it.
+    /// A subscriber went away; the last one of a filter unsubscribes it, at once or when there is a connection again.
     fn release(&mut self, now: Now, route: u64) {
-        if let Some(filter) = self.router.remove(route)
-            && self.up.is_some()
-        {
-            let id = self.replies.insert(Reply::Nobody);
-            self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
+        if let Some(filter) = self.router.remove(route) {
+            if self.is_connected() {
+                self.unsubscribe(now, filter);
+            } else {
+                self.router.release_later(filter);
+            }
         }
     }
 
-    fn commands(&mut self, context: &mut Context<'_>) -> bool {
+    fn unsubscribe(&mut self, now: Now, filter: TopicFilter) {
+        let id = self.replies.insert(Reply::Nobody);
+        self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
+    }
+
+    fn is_connected(&self) -> bool {
+        self.channels.status.borrow().is_connected()
+    }
+
+    fn requests(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
-        for _ in 0..COMMANDS {
-            if self.orphaned || !self.machine.ready() || self.machine.transmit().len() >= HIGH_WATER {
+        for _ in 0..BATCH {
+            if self.orphaned || self.machine.transmit().len() >= HIGH_WATER {
                 break;
             }
-            let Poll::Ready(Some(command)) = self.channels.commands.poll_recv(context) else { break };
+            let Poll::Ready(Some(request)) = self.channels.requests.poll_recv(context) else { break };
             progress = true;
             let now = self.clock.now();
-            self.command(now, command);
+            self.request(now, request);
         }
         progress
     }
 
-    fn command(&mut self, now: Now, command: Command) {
-        let (id, op) = match command {
-            Command::Publish(message, reply) => {
-                self.channels.counters.published.add(1);
-                (self.replies.insert(Reply::Publish(reply)), Op::Publish(message.into_op()))
-            }
-            Command::Subscribe(filter, options, reply) => {
-                let inbox = Arc::new(Inbox::new(self.config.inbox));
-                let route = self.router.add(filter.clone(), Arc::clone(&inbox));
+    fn request(&mut self, now: Now, request: Request) {
+        let (id, op) = match request {
+            // Given up before it was begun.
+            Request::Subscribe(_, _, reply) if reply.is_closed() => return,
+            Request::Subscribe(filter, mut options, reply) => {
+                let inbox = Arc::new(Inbox::new(self.config.inbox, self.config.unaccepted));
+                let (route, qos, taken) = self.router.add(&filter, options.qos, Arc::clone(&inbox));
+                for token in taken {
+                    self.machine.handle_accepted(now, token);
+                }
+                // A subscription replaces the one of the same filter: it must do for all who share it.
+                options.qos = qos;
                 let op = SubscribeOp { filters: vec![(filter.clone(), options)] };
                 (self.replies.insert(Reply::Subscribe { reply, filter, inbox, route }), Op::Subscribe(op))
             }
-            Command::Unsubscribe(filter, reply) => {
-                self.router.remove_filter(&filter);
-                (
-                    self.replies.insert(Reply::Unsubscribe(reply)),
-                    Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }),
-                )
+            Request::Unsubscribe(filter, reply) => {
+                let op = UnsubscribeOp { filters: vec![filter.clone()] };
+                (self.replies.insert(Reply::Unsubscribe { reply, filter }), Op::Unsubscribe(op))
             }
         };
         self.machine.handle_op(now, id, op);
+        self.pump(now);
+    }
+
+    fn publishes(&mut self, context: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        for _ in 0..BATCH {
+            if self.orphaned || !self.machine.ready() || self.machine.transmit().len() >= HIGH_WATER {
+                break;
+            }
+            let Poll::Ready(Some(publish)) = self.channels.publishes.poll_recv(context) else { break };
+            progress = true;
+            let now = self.clock.now();
+            self.publish(now, publish);
+        }
+        progress
+    }
+
+    fn publish(&mut self, now: Now, Publish(message, reply): Publish) {
+        self.channels.counters.published.add(1);
+        let id = self.replies.insert(Reply::Publish(reply));
+        self.machine.handle_op(now, id, Op::Publish(message.into_op()));
         self.pump(now);
     }
 
@@ -313,13 +358,16 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     }
 
     fn close(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(closing) = &mut self.closing else { return false };
-        let Poll::Ready(closed) = closing.poll(context) else { return false };
-        if closed == Closed::Entirely {
-            self.closing = None;
+        let mut progress = false;
+        self.closing.retain_mut(|closing| {
+            let Poll::Ready(closed) = closing.poll(context) else { return true };
+            progress = true;
+            closed != Closed::Entirely
+        });
+        if progress {
+            self.tell_disconnected();
         }
-        self.tell_disconnected();
-        true
+        progress
     }
 
     /// The link ended, not by our hand.
@@ -345,7 +393,10 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     self.dialing = None;
                     if let Some(up) = self.up.take() {
                         let deadline = link::after(self.clock.instant(now.mono), self.config.close_timeout);
-                        self.closing = Some(up.close(self.machine.transmit().split(), deadline));
+                        if self.closing.len() >= CLOSINGS {
+                            self.closing.remove(0);
+                        }
+                        self.closing.push(up.close(self.machine.transmit().split(), deadline));
                     }
                 }
                 MachineOutput::Event(event) => self.event(now, event),

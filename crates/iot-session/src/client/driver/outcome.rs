@@ -4,6 +4,7 @@ use iot_transport::Connector;
 use mqtt_codec::ReasonCode;
 
 use super::super::handle::Delivery;
+use super::super::link::Closing;
 use super::super::replies::Reply;
 use super::super::stats::Status;
 use super::super::subscription::{Guard, Messages};
@@ -17,10 +18,11 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match event {
             Event::Connected(connected) => {
                 self.channels.counters.connections.add(1);
-                if connected.session_present {
-                    self.router.session_resumed();
-                }
+                let released = self.router.connected(connected.session_present);
                 self.channels.status.send_replace(Status::Connected(connected));
+                for filter in released {
+                    self.unsubscribe(now, filter);
+                }
             }
             Event::Disconnected(Disconnected { error, retry_at }) => {
                 self.channels.status.send_replace(match error {
@@ -29,7 +31,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 });
             }
             Event::Message(publish, token) => {
-                if let Some(token) = self.router.deliver(publish, token, &self.channels.counters) {
+                if let Some(token) = self.router.deliver(now.mono, publish, token) {
                     self.machine.handle_accepted(now, token);
                 }
             }
@@ -59,7 +61,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                         let guard = Guard { route, signals: self.signals_in.clone() };
                         Ok(Messages::new(filter, reason, inbox, guard))
                     }
-                    Err(error @ OpError::TimedOut) => {
+                    Err(error @ (OpError::TimedOut | OpError::Interrupted)) => {
                         // The server may have subscribed it all the same.
                         self.release(now, route);
                         Err(error)
@@ -71,22 +73,26 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 };
                 let _ = reply.send(answer);
             }
-            Some(Reply::Unsubscribe(reply)) => {
-                let _ = reply.send(granted(result));
+            Some(Reply::Unsubscribe { reply, filter }) => {
+                let answer = granted(result);
+                if answer.is_ok() {
+                    self.router.remove_filter(&filter);
+                }
+                let _ = reply.send(answer);
             }
             Some(Reply::Disconnect(reply)) => {
                 self.disconnecting.push(reply);
-                if self.closing.is_none() {
-                    self.tell_disconnected();
-                }
+                self.tell_disconnected();
             }
             Some(Reply::Nobody) | None => {}
         }
     }
 
     pub(super) fn tell_disconnected(&mut self) {
-        for reply in self.disconnecting.drain(..) {
-            let _ = reply.send(());
+        if self.closing.iter().all(Closing::is_written) {
+            for reply in self.disconnecting.drain(..) {
+                let _ = reply.send(());
+            }
         }
     }
 }

@@ -103,11 +103,12 @@ impl Engine {
         if self.state != State::Down {
             return;
         }
-        let connect = match self.options.connect(!self.had_session) {
-            Ok(connect) => connect,
-            Err(error) => return self.fail(ConnectionError::Protocol(cannot_connect(&error))),
+        let Ok(connect) = self.options.connect(!self.had_session) else {
+            let what = "the options make no CONNECT; ConnectOptions::validate says why";
+            return self.fail(ConnectionError::Protocol(what));
         };
-        let deadline = link.deadline.unwrap_or(now.mono.after(self.options.connect_timeout));
+        let own = now.mono.after(self.options.connect_timeout);
+        let deadline = link.deadline.map_or(own, |deadline| deadline.min(own));
         self.state = State::Connecting { deadline };
         self.clean_start = connect.clean_start;
         self.incoming.restart();
@@ -250,7 +251,7 @@ impl Engine {
             }
             _ => {
                 // Subscriptions are made at QoS 0 or 1, so nothing may come at 2 ([MQTT-3.8.4-8]).
-                self.say_why(ReasonCode::QoSNotSupported);
+                self.say_why(ReasonCode::ProtocolError);
                 return self.fail(ConnectionError::Protocol("a QoS 2 message, although none was subscribed"));
             }
         };
@@ -357,10 +358,6 @@ impl Stage for Engine {
 
 fn reason_string(text: Option<&str>) -> Option<Text> {
     text.and_then(|text| Text::try_from(text).ok())
-}
-
-fn cannot_connect(_error: &mqtt_codec::EncodeError) -> &'static str {
-    "the options make no CONNECT; ConnectOptions::validate says why"
 }
 
 fn before_connack(packet: &Packet) -> &'static str {

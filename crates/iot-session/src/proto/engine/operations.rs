@@ -76,6 +76,14 @@ impl Engine {
         if qos > self.server.max_qos || qos == QoS::ExactlyOnce {
             return Err(OpError::Unsupported("this QoS is not supported; AWS IoT Core knows QoS 0 and 1"));
         }
+        if publish.properties().topic_alias().is_some()
+            || publish.properties().subscription_identifiers().next().is_some()
+        {
+            // The server would end the connection: it allowed no alias, and identifiers are the server's to set.
+            return Err(OpError::Unsupported(
+                "a publish may carry neither Topic Alias nor Subscription Identifier",
+            ));
+        }
         if publish.retain() && !self.server.retain {
             return Err(OpError::Unsupported("the server keeps no retained messages"));
         }
