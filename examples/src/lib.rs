@@ -1,5 +1,10 @@
 //! What the samples share: the flags that say where to connect to, Ctrl-C, and how a sample ends.
 
+/// The example of the workspace's README, held to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 mod connection;
 mod interrupt;
 
