@@ -2,8 +2,9 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::io;
 
-use iot_session::{ClosedError, ConnectionError, OpError, OptionsError};
+use iot_session::{ClosedError, ConnectionError, LinkError, OpError, OptionsError};
 use iot_transport::TlsSetupError;
 use mqtt_codec::{InvalidTopic, ReasonCode};
 
@@ -74,8 +75,8 @@ impl fmt::Debug for Error {
 /// What an answer of the server usually means at AWS IoT Core, and what to do about it.
 fn hint(error: &OpError) -> Option<&'static str> {
     let reason = match error {
-        // A bare close; with an error behind it that error has said what there is to say.
-        OpError::Connect(ConnectionError::ClosedBeforeConnAck(link)) if link.source().is_none() => {
+        // A close without a word; anything else, such as a TLS alert, has said what there is to say.
+        OpError::Connect(ConnectionError::ClosedBeforeConnAck(link)) if is_wordless(link) => {
             ReasonCode::NotAuthorized
         }
         OpError::Connect(ConnectionError::Refused { reason, .. }) => *reason,
@@ -100,6 +101,16 @@ fn hint(error: &OpError) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether the link just ended, in order or not.
+fn is_wordless(link: &LinkError) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    link.source().is_none_or(|source| {
+        source.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        })
+    })
 }
 
 impl std::error::Error for Error {
@@ -134,5 +145,32 @@ impl From<InvalidTopic> for Error {
 impl From<ClosedError> for Error {
     fn from(_: ClosedError) -> Self {
         Self::Operation(OpError::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(source: Option<io::Error>) -> String {
+        let link = LinkError::new("the server closed the connection", true);
+        let link = match source {
+            Some(source) => link.with_source(source),
+            None => link,
+        };
+        Error::from(OpError::Connect(ConnectionError::ClosedBeforeConnAck(link))).to_string()
+    }
+
+    #[test]
+    fn a_close_without_a_word_is_explained_and_an_alert_speaks_for_itself() {
+        assert!(closed(None).contains("iot:Connect"));
+        assert!(closed(Some(io::ErrorKind::UnexpectedEof.into())).contains("iot:Connect"));
+        assert!(closed(Some(io::ErrorKind::ConnectionReset.into())).contains("iot:Connect"));
+        assert!(!closed(Some(io::Error::new(io::ErrorKind::InvalidData, "alert"))).contains("iot:Connect"));
+    }
+
+    #[test]
+    fn debug_shows_the_sentence() {
+        assert_eq!(format!("{:?}", Error::NoRootCa), Error::NoRootCa.to_string());
     }
 }
