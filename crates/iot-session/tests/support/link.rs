@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex};
 use bytes::BytesMut;
 use iot_session::layers::Reconnect;
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Client, Config, client, stack};
+use iot_session::{Client, Config, Messages, QoS, Status, Version, client, stack};
 use iot_transport::{Attempt, ConnectError, Connector};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
 use mqtt_codec::{Codec, Packet, ReasonCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
+
+use super::options;
 
 /// Gives out prepared streams, one for each dial; without one the dial hangs.
 #[derive(Clone, Default)]
@@ -126,4 +128,29 @@ pub fn start(
     let stage = stack(engine).layer(reconnect).into_stage();
     let (client, driver) = client(stage, codec, links.clone(), config);
     (client, tokio::spawn(driver.run()))
+}
+
+/// A client that is connected to the server that comes with it.
+pub async fn connected(version: Version, config: Config) -> (Client, Server, Links) {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let (client, _) = start(options(version), Reconnect::default(), &links, config);
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    (client, server, links)
+}
+
+/// Subscribes and lets the server agree.
+pub async fn subscribed(client: &Client, server: &mut Server, filter: &str) -> Messages {
+    let answer = async {
+        let Some(Packet::Subscribe(subscribe)) = server.recv_or_pong().await else { panic!() };
+        server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [ReasonCode::GrantedQoS1]))).await;
+    };
+    let (messages, ()) = tokio::join!(client.subscribe(filter, QoS::AtLeastOnce), answer);
+    messages.unwrap()
+}
+
+/// Waits for a status.
+pub async fn until(client: &Client, wanted: impl Fn(&Status) -> bool) -> Status {
+    client.status().wait_for(|status| wanted(status)).await.unwrap().clone()
 }

@@ -1,7 +1,7 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP, which share one shape (sections 3.4 to 3.7 of both standards).
 
 use crate::layout::Sink;
-use crate::properties::{self, Context};
+use crate::properties::Context;
 use crate::reader::Reader;
 use crate::{DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
 
@@ -45,13 +45,7 @@ impl Ack {
         context: Context,
     ) -> Result<Self, DecodeError> {
         let packet_id = reader.packet_id()?;
-        // The reason code and the property length may be left out (sections 3.4.2.1 and 3.4.2.2.1).
-        if !version.is_v5() || reader.is_empty() {
-            return Ok(Self::new(packet_id));
-        }
-        let reason = super::reason(reader.u8()?, reasons(context))?;
-        let properties =
-            if reader.is_empty() { Properties::new() } else { properties::read(reader, version, context)? };
+        let (reason, properties) = super::read_reason(reader, version, context, reasons(context))?;
         Ok(Self { packet_id, reason, properties })
     }
 
@@ -67,11 +61,6 @@ impl Ack {
 
     pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
         sink.packet_id(self.packet_id);
-        if version.is_v5() && (self.reason != ReasonCode::Success || !self.properties.is_empty()) {
-            sink.u8(self.reason.code());
-            if !self.properties.is_empty() {
-                sink.properties(version, &self.properties);
-            }
-        }
+        super::layout_reason(version, self.reason, &self.properties, sink);
     }
 }

@@ -1,7 +1,7 @@
 //! DISCONNECT (section 3.14 of both standards).
 
 use crate::layout::Sink;
-use crate::properties::{self, Context};
+use crate::properties::Context;
 use crate::reader::Reader;
 use crate::{DecodeError, EncodeError, Properties, ReasonCode, Version};
 
@@ -27,16 +27,7 @@ impl Disconnect {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
-        // Reason code and property length may be left out (sections 3.14.2.1 and 3.14.2.2.1).
-        if !version.is_v5() || reader.is_empty() {
-            return Ok(Self::default());
-        }
-        let reason = super::reason(reader.u8()?, REASONS)?;
-        let properties = if reader.is_empty() {
-            Properties::new()
-        } else {
-            properties::read(reader, version, Context::Disconnect)?
-        };
+        let (reason, properties) = super::read_reason(reader, version, Context::Disconnect, REASONS)?;
         Ok(Self { reason, properties })
     }
 
@@ -51,11 +42,6 @@ impl Disconnect {
     }
 
     pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
-        if version.is_v5() && (self.reason != ReasonCode::Success || !self.properties.is_empty()) {
-            sink.u8(self.reason.code());
-            if !self.properties.is_empty() {
-                sink.properties(version, &self.properties);
-            }
-        }
+        super::layout_reason(version, self.reason, &self.properties, sink);
     }
 }

@@ -23,9 +23,9 @@ pub use suback::SubAck;
 pub use subscribe::{FilterIter, RetainHandling, Subscribe, SubscriptionOptions, Unsubscribe};
 
 use crate::layout::Sink;
-use crate::properties::Context;
+use crate::properties::{self, Context};
 use crate::reader::Reader;
-use crate::{DecodeError, EncodeError, ReasonCode, Version};
+use crate::{DecodeError, EncodeError, Properties, ReasonCode, Version};
 
 /// Any control packet (MQTT 5, section 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +181,33 @@ fn reason(code: u8, allowed: &[u8]) -> Result<ReasonCode, DecodeError> {
         return Err(DecodeError::InvalidReasonCode(code));
     }
     ReasonCode::from_u8(code).ok_or(DecodeError::InvalidReasonCode(code))
+}
+
+/// A reason code and properties, each of which may be left out at the end (sections 3.4.2.1 and 3.14.2.1); MQTT 3.1.1 has
+/// neither.
+fn read_reason(
+    reader: &mut Reader<'_>,
+    version: Version,
+    context: Context,
+    allowed: &[u8],
+) -> Result<(ReasonCode, Properties), DecodeError> {
+    if !version.is_v5() || reader.is_empty() {
+        return Ok((ReasonCode::Success, Properties::new()));
+    }
+    let reason = reason(reader.u8()?, allowed)?;
+    let properties =
+        if reader.is_empty() { Properties::new() } else { properties::read(reader, version, context)? };
+    Ok((reason, properties))
+}
+
+/// The shortest form of what [`read_reason`] reads.
+fn layout_reason(version: Version, reason: ReasonCode, properties: &Properties, sink: &mut impl Sink) {
+    if version.is_v5() && (reason != ReasonCode::Success || !properties.is_empty()) {
+        sink.u8(reason.code());
+        if !properties.is_empty() {
+            sink.properties(version, properties);
+        }
+    }
 }
 
 macro_rules! from {
