@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_iot::{Ack, Client, Delivery, Message, Messages, OpError, QoS, Status, TopicFilter, TopicName};
 use clap::{Parser, ValueEnum};
 use examples::{ConnectionArgs, Failure, Interrupt, end, say, warn};
+use tokio::time::MissedTickBehavior;
 
 /// Publishes to and subscribes from AWS IoT Core, or a local emulator when no endpoint is given.
 #[derive(Parser)]
@@ -76,8 +77,13 @@ fn check_topic(args: &Args) -> Result<(), Failure> {
         Mode::Subscribe => TopicFilter::try_from(topic).map(|_| ()),
         Mode::Publish | Mode::Both => TopicName::try_from(topic).map(|_| ()),
     };
-    let advice = "give another one by -t, or only listen by -m subscribe";
-    fits.map_err(|error| Failure::Usage(format!("{topic:?} is no topic to publish to: {error}; {advice}")))?;
+    let (what, advice) = match args.mode {
+        Mode::Subscribe => ("no topic filter", "give another one by -t"),
+        Mode::Publish | Mode::Both => {
+            ("no topic to publish to", "give another one by -t, or only listen by -m subscribe")
+        }
+    };
+    fits.map_err(|error| Failure::Usage(format!("{topic:?} is {what}: {error}; {advice}")))?;
     if args.mode != Mode::Subscribe && topic.starts_with("$share/") {
         return Err(Failure::Usage(format!("a shared subscription cannot be published to; {advice}")));
     }
@@ -91,6 +97,7 @@ async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
         Mode::Subscribe | Mode::Both => Some(subscribe(client, args).await?),
     };
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut waiting: Option<Ack> = None;
     let (mut sequence, mut finished) = (0u64, 0u64);
     while args.count.is_none_or(|count| finished < count) {
@@ -121,9 +128,14 @@ async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
                 report(&now)?;
                 // A session that the server has lost took the subscription with it.
                 if matches!(&now, Status::Connected(connected) if !connected.session_present) && messages.is_some() {
-                    match subscribe(client, args).await {
-                        Ok(again) => messages = Some(again),
-                        Err(error) => warn(format_args!("Not subscribed again: {error}.")),
+                    match client.subscribe(args.topic.as_str(), QoS::AtLeastOnce).await {
+                        Ok(again) => {
+                            messages = Some(again);
+                            say(format_args!("Subscribed to {} again.", args.topic))?;
+                        }
+                        // The next connection tries again.
+                        Err(aws_iot::Error::Operation(OpError::Offline | OpError::Interrupted)) => {}
+                        Err(error) => return Err(error.into()),
                     }
                 }
             }

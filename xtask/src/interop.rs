@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::Result;
 use crate::cargo::{cargo, workspace_root};
 
-/// What the checks start: the broker and its two clients.
-const PROGRAMS: [&str; 3] = ["mosquitto", "mosquitto_pub", "mosquitto_sub"];
+/// What the checks start: the broker, its two clients, and what keeps their output unbuffered.
+const PROGRAMS: [&str; 4] = ["mosquitto", "mosquitto_pub", "mosquitto_sub", "stdbuf"];
 /// The Debian packages that hold them.
-const PACKAGES: [&str; 2] = ["mosquitto", "mosquitto-clients"];
+const PACKAGES: [&str; 3] = ["mosquitto", "mosquitto-clients", "coreutils"];
 
 /// Runs every check and prints a line for each.
 ///

@@ -183,9 +183,14 @@ async fn dropping_the_last_handle_is_an_orderly_disconnect() {
 #[tokio::test(start_paused = true)]
 async fn a_driver_that_is_gone_closes_every_future() {
     let links = Links::default();
+    let mut server = links.add(1024);
     let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    let mut messages = subscribed(&client, &mut server, "a").await;
     task.abort();
     assert!(task.await.is_err());
+    assert!(messages.next().await.is_none());
     assert!(client.publish(message("a", "x")).await.is_err());
     assert!(matches!(client.connect().await, Err(OpError::Closed)));
     assert!(matches!(client.subscribe("a", QoS::AtMostOnce).await, Err(OpError::Closed)));

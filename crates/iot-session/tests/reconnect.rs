@@ -155,12 +155,24 @@ fn disconnect_gives_up_a_dial_that_is_under_way() {
 }
 
 #[test]
-fn connect_while_waiting_dials_at_once() {
+fn connect_while_waiting_dials_at_once_but_not_within_the_base_of_the_last_attempt() {
     let mut rig = Rig::new(options(Version::V5));
     rig.connect();
-    rig.link_down();
+    for _ in 0..4 {
+        delay_after_cut(&mut rig);
+    }
+    let last = *rig.dials.last().unwrap();
+    rig.link_down(); // 16 s to the next attempt by itself
+    rig.advance(secs(1));
     let op = rig.op(Op::Connect);
     assert_eq!(rig.dials.last(), Some(&rig.now));
+    rig.link_down();
+    assert!(rig.done(op).is_err());
+    let op = rig.op(Op::Connect);
+    assert_eq!(rig.dials.last(), Some(&rig.now), "no second dial in the same instant");
+    rig.advance(secs(1));
+    assert_eq!(rig.dials.last(), Some(&rig.now));
+    assert!(rig.now > last);
     rig.accept(false);
     assert!(matches!(rig.done(op), Ok(Receipt::Connected(_))));
 }
@@ -172,6 +184,7 @@ fn connect_during_an_outage_is_told_of_its_attempt_and_the_layer_goes_on() {
     rig.link_down();
     for _ in 0..100 {
         let op = rig.op(Op::Connect);
+        rig.advance(secs(1));
         rig.link_down();
         assert!(matches!(rig.done(op), Err(OpError::Connect(ConnectionError::Link(_)))));
         assert!(rig.disconnects().last().unwrap().retry_at.is_some());

@@ -212,9 +212,9 @@ async fn a_resumed_sessions_messages_wait_for_their_subscriber() {
     server.send(publish("a/1", "stored").at_least_once(id(1))).await;
     server.send(publish("b", "nobody's").at_least_once(id(2))).await;
     let answer = async {
-        assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(1)));
         let Some(Packet::Subscribe(subscribe)) = server.recv().await else { panic!() };
         server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [ReasonCode::GrantedQoS1]))).await;
+        assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(1)));
     };
     let (messages, ()) = tokio::join!(client.subscribe("a/+", QoS::AtLeastOnce), answer);
     let mut messages = messages.unwrap();
@@ -224,6 +224,22 @@ async fn a_resumed_sessions_messages_wait_for_their_subscriber() {
     assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(2)));
     assert_eq!(start.elapsed(), secs(10), "given up after a while");
     assert_eq!(client.stats().unrouted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsubscribe_that_the_outage_swallowed_goes_out_when_the_session_resumes() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let options = options(Version::V5).session_expiry(secs(600));
+    let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
+    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
+    result.unwrap();
+    drop(subscribed(&client, &mut server, "a").await);
+    assert!(matches!(server.recv().await, Some(Packet::Unsubscribe(_))));
+    drop(server); // before UNSUBACK
+    let mut server = links.add(1 << 16);
+    server.accept(true).await;
+    assert!(matches!(server.recv().await, Some(Packet::Unsubscribe(_))));
 }
 
 #[tokio::test(start_paused = true)]

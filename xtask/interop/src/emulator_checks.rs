@@ -147,7 +147,7 @@ async fn until(
 async fn no_certificate(emulator: &Emulator, certs: &Path) -> Result<&'static str, Failure> {
     let mut command = Command::new("mosquitto_pub");
     command.args(["-h", "localhost", "-p", &emulator.port().to_string(), "-t", "a", "-m", "b", "--cafile"]);
-    let output = command.arg(certs.join("ca.pem")).stdin(Stdio::null()).output().await?;
+    let output = command.arg(certs.join("ca.pem")).stdin(Stdio::null()).kill_on_drop(true).output().await?;
     ensure(!output.status.success(), "was accepted")?;
     Ok("refused")
 }

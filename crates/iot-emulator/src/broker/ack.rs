@@ -38,7 +38,9 @@ impl Broker {
         }
         let limit = usize::from(self.behaviour.receive_maximum.max(1));
         let Some(up) = self.up_mut(id) else { return };
-        up.unacknowledged.insert(packet_id);
+        if !up.unacknowledged.contains(&packet_id) {
+            up.unacknowledged.push(packet_id); // released in this order ([MQTT-4.6.0-2])
+        }
         if up.unacknowledged.len() > limit {
             self.fail(now, id, ReasonCode::ReceiveMaximumExceeded); // [MQTT-3.3.4-7]
         }

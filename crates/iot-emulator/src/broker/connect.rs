@@ -1,6 +1,6 @@
 //! CONNECT and CONNACK (section 3.1 and 3.2 of both standards).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mqtt_codec::packet::{ConnAck, Connect, Disconnect};
@@ -124,7 +124,7 @@ impl Broker {
             max_packet_size: properties.maximum_packet_size(),
             aliases: BTreeMap::new(),
             will: connect.will.clone(),
-            unacknowledged: BTreeSet::new(),
+            unacknowledged: Vec::new(),
         }
     }
 

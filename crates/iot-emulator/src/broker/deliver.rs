@@ -75,14 +75,19 @@ impl Broker {
         let Some(session) = self.sessions.get(client) else { return };
         let Some(id) = session.connection else { return };
         let version = session.version;
-        let again: Vec<Packet> = session
+        let again: Vec<(PacketId, Packet)> = session
             .in_flight()
             .map(|(packet_id, message)| {
-                message.to_publish(now, version, Some(*packet_id)).with_dup(true).into() // [MQTT-3.3.1-1]
+                let publish = message.to_publish(now, version, Some(*packet_id)).with_dup(true); // [MQTT-3.3.1-1]
+                (*packet_id, publish.into())
             })
             .collect();
-        for packet in again {
-            self.send_publish(id, packet);
+        for (packet_id, packet) in again {
+            if !self.send_publish_checked(id, packet)
+                && let Some(session) = self.sessions.get_mut(client)
+            {
+                session.acknowledged(packet_id); // [MQTT-3.1.2-25] as if it had been delivered
+            }
         }
         self.pump(now, client);
     }

@@ -32,7 +32,7 @@ mod session;
 mod subscribe;
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 pub use behaviour::Behaviour;
@@ -119,7 +119,7 @@ struct Up {
     aliases: BTreeMap<u16, TopicName>,
     will: Option<Will>,
     /// Received, and not acknowledged while acknowledgements are held.
-    unacknowledged: BTreeSet<PacketId>,
+    unacknowledged: Vec<PacketId>,
 }
 
 impl Broker {

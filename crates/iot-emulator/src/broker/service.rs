@@ -6,6 +6,7 @@ use mqtt_codec::packet::Disconnect;
 use mqtt_codec::{Packet, QoS, ReasonCode, Text, TopicName};
 
 use super::message::Message;
+use super::timers::Timer;
 use super::{Broker, ConnectionId, Output, Policy, Stats};
 
 impl Broker {
@@ -84,5 +85,10 @@ impl Broker {
             self.outputs.push_back(Output::Close(id));
             self.detach(now, id, false);
         }
+    }
+
+    /// Does not time the connection out until its next packet.
+    pub fn forget_silence(&mut self, id: ConnectionId) {
+        self.timers.clear(&Timer::Silence(id));
     }
 }

@@ -67,9 +67,15 @@ impl Hub {
     }
 
     /// Stalls or releases a client's connection, if it has one.
-    pub(super) fn stall(&self, client_id: &str, stalled: bool) -> bool {
-        let link = self.broker.connection_of(client_id).and_then(|id| self.links.get(&id));
-        link.inspect(|link| link.stall(stalled)).is_some()
+    pub(super) fn stall(&mut self, client_id: &str, stalled: bool) -> bool {
+        let Some(id) = self.broker.connection_of(client_id) else { return false };
+        let Some(link) = self.links.get(&id) else { return false };
+        link.stall(stalled);
+        if stalled {
+            // Nothing of it is read, so its silence says nothing; the next packet counts again.
+            self.broker.forget_silence(id);
+        }
+        true
     }
 
     fn event(&mut self, event: Event) {

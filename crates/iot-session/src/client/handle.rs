@@ -199,7 +199,7 @@ impl Client {
     /// panicking handler harms nobody else. The handler may use the client.
     ///
     /// # Errors
-    /// As [`subscribe`](Self::subscribe).
+    /// As [`subscribe`](Self::subscribe), and [`OpError::Unsupported`] outside of a tokio runtime.
     pub async fn on<F, H, Fut>(&self, filter: F, qos: QoS, handler: H) -> Result<Subscription, OpError>
     where
         F: TryInto<TopicFilter>,
@@ -207,8 +207,11 @@ impl Client {
         H: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        let no_runtime =
+            OpError::Unsupported("a handler needs a tokio runtime to run on: there is none here");
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime)?;
         let messages = self.subscribe(filter, qos).await?;
-        Ok(messages.handle(Arc::clone(&self.counters), handler))
+        Ok(messages.handle(&runtime, Arc::clone(&self.counters), handler))
     }
 
     /// Unsubscribes a filter and ends every stream and handler of it. Returns at UNSUBACK.

@@ -9,7 +9,7 @@ use super::handle::Delivery;
 use super::inbox::Inbox;
 use super::subscription::Messages;
 use crate::error::OpError;
-use crate::stage::{Connected, OpId, Owner};
+use crate::stage::{AckToken, Connected, OpId, Owner};
 
 /// The one who issued an operation, and what they gave along.
 #[derive(Debug)]
@@ -21,12 +21,18 @@ pub(super) enum Reply {
         filter: TopicFilter,
         inbox: Arc<Inbox>,
         route: u64,
+        /// Held messages that were handed to it already.
+        taken: Vec<AckToken>,
     },
     Unsubscribe {
         reply: oneshot::Sender<Result<ReasonCode, OpError>>,
         filter: TopicFilter,
+        /// Routes with lower numbers end with it.
+        before: u64,
     },
     Disconnect(oneshot::Sender<()>),
+    /// The driver itself, which unsubscribes what nobody holds any more, now or later.
+    Release(TopicFilter),
     /// The driver itself, which does not mind the outcome.
     Nobody,
 }

@@ -8,6 +8,7 @@ use mqtt_codec::packet::Publish;
 use mqtt_codec::{QoS, TopicFilter, matches};
 use tokio::sync::mpsc;
 
+use super::Config;
 use super::inbox::{Inbox, Signal, Taken, Unaccepted};
 use super::stats::SharedCounters;
 use crate::message::Message;
@@ -26,7 +27,6 @@ struct Route {
 /// A QoS 1 message of a resumed session that came before a subscriber for it.
 #[derive(Debug)]
 struct Held {
-    until: Nanos,
     publish: Publish,
     token: AckToken,
 }
@@ -34,7 +34,7 @@ struct Held {
 /// All subscribers. A message goes to every route that matches it.
 ///
 /// A resumed session delivers what it stored right after CONNACK, perhaps before the application has subscribed again:
-/// such QoS 1 messages are held unacknowledged for a while. The server's window bounds how many there are.
+/// such QoS 1 messages are held unacknowledged for a while.
 #[derive(Debug)]
 pub(super) struct Router {
     routes: Vec<Route>,
@@ -45,9 +45,10 @@ pub(super) struct Router {
     epoch: Option<u32>,
     /// QoS 1 messages of the present connection that wait beyond some inbox's capacity.
     unaccepted: usize,
-    /// How long messages without a subscriber are held, on a resumed session.
+    /// How long after a resumed session's CONNACK messages without a subscriber are held, and how many.
     hold: Duration,
-    resumed: bool,
+    hold_limit: usize,
+    hold_until: Option<Nanos>,
     held: VecDeque<Held>,
     /// Filters that lost their last subscriber while there was no connection to unsubscribe them on.
     released: Vec<TopicFilter>,
@@ -57,7 +58,7 @@ impl Router {
     pub(super) fn new(
         signals: mpsc::UnboundedSender<Signal>,
         counters: SharedCounters,
-        hold: Duration,
+        config: &Config,
     ) -> Self {
         Self {
             routes: Vec::new(),
@@ -66,8 +67,9 @@ impl Router {
             counters,
             epoch: None,
             unaccepted: 0,
-            hold,
-            resumed: false,
+            hold: config.hold,
+            hold_limit: config.unaccepted,
+            hold_until: None,
             held: VecDeque::new(),
             released: Vec::new(),
         }
@@ -87,7 +89,6 @@ impl Router {
         self.next_id = self.next_id.saturating_add(1);
         let others = self.routes.iter().filter(|route| route.filter == *filter).map(|route| route.qos);
         let needed = others.max().map_or(qos, |others| others.max(qos));
-        self.released.retain(|released| *released != *filter);
         self.routes.push(Route { id, filter: filter.clone(), qos, inbox });
         let (matching, rest) =
             std::mem::take(&mut self.held).into_iter().partition::<VecDeque<_>, _>(|held| {
@@ -108,10 +109,15 @@ impl Router {
         (!self.routes.iter().any(|other| other.filter == route.filter)).then_some(route.filter)
     }
 
-    /// Ends all routes of a filter.
-    pub(super) fn remove_filter(&mut self, filter: &TopicFilter) {
+    /// The number of the next route: routes added from now on are not below it.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// Ends all routes of a filter that were there before the route with this number.
+    pub(super) fn remove_filter(&mut self, filter: &TopicFilter, before: u64) {
         self.routes.retain(|route| {
-            let keep = route.filter != *filter;
+            let keep = route.filter != *filter || route.id >= before;
             if !keep {
                 route.inbox.close();
             }
@@ -121,21 +127,28 @@ impl Router {
 
     /// A filter without subscribers that can be unsubscribed only once there is a connection again.
     pub(super) fn release_later(&mut self, filter: TopicFilter) {
-        self.released.push(filter);
+        let held = self.routes.iter().any(|route| route.filter == filter);
+        if !held && !self.released.contains(&filter) {
+            self.released.push(filter);
+        }
     }
 
     // --- connections ---
 
-    /// A link came up: what still waits of the connection before holds back nothing on this one, and what was held of
-    /// it comes again.
+    /// A link came up: what still waits of the connection before holds back nothing on this one.
     pub(super) fn new_connection(&mut self) {
-        (self.epoch, self.unaccepted, self.resumed) = (None, 0, false);
+        (self.epoch, self.unaccepted) = (None, 0);
+    }
+
+    /// The connection ended: what was held of it comes again, or never.
+    pub(super) fn disconnected(&mut self) {
+        self.hold_until = None;
         self.held.clear();
     }
 
     /// CONNACK came. Gives the filters to unsubscribe now.
-    pub(super) fn connected(&mut self, session_present: bool) -> Vec<TopicFilter> {
-        self.resumed = session_present;
+    pub(super) fn connected(&mut self, now: Nanos, session_present: bool) -> Vec<TopicFilter> {
+        self.hold_until = session_present.then(|| now.after(self.hold));
         for route in &self.routes {
             if session_present {
                 // The server sends again what was not acknowledged: what still waits would come twice.
@@ -144,8 +157,9 @@ impl Router {
                 self.counters.dropped.add(route.inbox.keep_waiting() as u64);
             }
         }
-        let released = std::mem::take(&mut self.released);
-        if session_present { released } else { Vec::new() }
+        let mut released = std::mem::take(&mut self.released);
+        released.retain(|filter| session_present && !self.routes.iter().any(|route| route.filter == *filter));
+        released
     }
 
     // --- messages ---
@@ -171,10 +185,11 @@ impl Router {
     ) -> Option<AckToken> {
         self.counters.received.add(1);
         if let Some(token) = token
-            && self.resumed
+            && self.hold_until.is_some_and(|until| now < until)
+            && self.held.len() < self.hold_limit
             && !self.routes.iter().any(|route| matches(route.filter.text().as_bytes(), publish.topic_bytes()))
         {
-            self.held.push_back(Held { until: now.after(self.hold), publish, token });
+            self.held.push_back(Held { publish, token });
             return None;
         }
         let routed = self.route(&Message::from(publish), token);
@@ -184,15 +199,14 @@ impl Router {
         routed.token
     }
 
-    /// When the oldest held message is let go.
+    /// When held messages are let go.
     pub(super) fn deadline(&self) -> Option<Nanos> {
-        self.held.front().map(|held| held.until)
+        self.hold_until.filter(|_| !self.held.is_empty())
     }
 
     /// A held message whose time is up: nobody wanted it.
     pub(super) fn pop_unwanted(&mut self, now: Nanos) -> Option<AckToken> {
-        let token = self.held.front().filter(|held| held.until <= now)?.token;
-        self.held.pop_front();
+        let token = self.hold_until.filter(|until| *until <= now).and_then(|_| self.held.pop_front())?.token;
         self.counters.unrouted.add(1);
         Some(token)
     }
@@ -223,10 +237,12 @@ impl Router {
         }
         Routed { anywhere, token }
     }
+}
 
-    /// The driver ends: all subscribers are told.
-    pub(super) fn close(&mut self) {
-        for route in self.routes.drain(..) {
+impl Drop for Router {
+    /// The driver ends, whichever way: all subscribers are told.
+    fn drop(&mut self) {
+        for route in &self.routes {
             route.inbox.close();
         }
     }

@@ -73,13 +73,18 @@ impl Messages {
     }
 
     /// Calls `handler` with each message, one after another, on a task of its own. The guard is what is left.
-    pub(super) fn handle<F, Fut>(self, counters: SharedCounters, mut handler: F) -> Subscription
+    pub(super) fn handle<F, Fut>(
+        self,
+        runtime: &tokio::runtime::Handle,
+        counters: SharedCounters,
+        mut handler: F,
+    ) -> Subscription
     where
         F: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let Self { filter, granted, reader, guard } = self;
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             while let Some(message) = poll_fn(|context| reader.0.poll_next(context)).await {
                 // A panic in the handler must not end the subscription: it is counted, the next message follows.
                 let outcome = match catch_unwind(AssertUnwindSafe(|| handler(message))) {

@@ -38,6 +38,12 @@ impl Backoff {
             .map_or(self.max, |d| d.min(self.max))
     }
 
+    /// The first delay, and the least time between two attempts.
+    #[must_use]
+    pub fn base(&self) -> Duration {
+        self.base
+    }
+
     /// How long a connection must last for the delays to start over.
     #[must_use]
     pub fn stable(&self) -> Duration {

@@ -40,6 +40,7 @@ impl<S: Stage> Layer<S> for Reconnect {
             state: State::Idle,
             failures: 0,
             was_connected: false,
+            last_dial: Nanos::ZERO,
             waiters: Vec::new(),
             out: VecDeque::new(),
         }
@@ -65,6 +66,8 @@ pub struct ReconnectStage<S> {
     failures: u32,
     /// Whether a connection was up since the last [`Op::Connect`].
     was_connected: bool,
+    /// When the last attempt began.
+    last_dial: Nanos,
     /// Who waits for the connection.
     waiters: Vec<OpId>,
     out: VecDeque<Output>,
@@ -80,14 +83,21 @@ enum State {
 }
 
 impl<S: Stage> ReconnectStage<S> {
-    fn connect(&mut self, op: OpId) {
-        match &self.state {
-            State::Idle | State::Waiting { .. } => {
-                if matches!(self.state, State::Idle) {
-                    self.was_connected = false;
-                }
+    fn connect(&mut self, now: Now, op: OpId) {
+        match &mut self.state {
+            State::Idle => {
+                self.was_connected = false;
                 self.waiters.push(op);
-                self.dial();
+                self.dial(now);
+            }
+            State::Waiting { until } => {
+                // Not sooner than the base delay after the attempt before, however often it is asked for.
+                let earliest = self.last_dial.after(self.config.backoff.base());
+                *until = earliest.min(*until);
+                self.waiters.push(op);
+                if earliest <= now.mono {
+                    self.dial(now);
+                }
             }
             State::Dialing | State::Handshaking => self.waiters.push(op),
             State::Connected { connected, .. } => {
@@ -97,7 +107,8 @@ impl<S: Stage> ReconnectStage<S> {
         }
     }
 
-    fn dial(&mut self) {
+    fn dial(&mut self, now: Now) {
+        self.last_dial = now.mono;
         self.state = State::Dialing;
         self.out.push_back(Output::Dial);
     }
@@ -160,7 +171,7 @@ impl<S: Stage> ReconnectStage<S> {
 impl<S: Stage> Stage for ReconnectStage<S> {
     fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Op(op, Op::Connect) => return self.connect(op),
+            Input::Op(op, Op::Connect) => return self.connect(now, op),
             Input::Op(_, Op::Disconnect) => self.disconnect(),
             Input::Link(Link::Up(_)) => {
                 if !matches!(self.state, State::Dialing) {
@@ -173,7 +184,7 @@ impl<S: Stage> Stage for ReconnectStage<S> {
                 if let State::Waiting { until } = self.state
                     && now.mono >= until
                 {
-                    self.dial();
+                    self.dial(now);
                 }
             }
             _ => {}

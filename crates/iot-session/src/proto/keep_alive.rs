@@ -73,7 +73,8 @@ impl KeepAlive {
         let interval = self.interval?;
         Some(match self.state {
             State::Quiet => self.sent.min(self.received).after(interval),
-            State::Asked(at) => at.max(self.received).after(self.patience()),
+            // The server wants to hear something in each interval, also while its answer is awaited.
+            State::Asked(_) => self.death()?.min(self.sent.after(interval)),
         })
     }
 
@@ -82,12 +83,20 @@ impl KeepAlive {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Due::Nothing;
         }
+        if self.death().is_some_and(|death| now >= death) {
+            return Due::Dead;
+        }
+        if self.state == State::Quiet {
+            self.state = State::Asked(now);
+        }
+        Due::Ping
+    }
+
+    /// When the link is given up: the answer was awaited, and nothing at all came in.
+    fn death(&self) -> Option<Nanos> {
         match self.state {
-            State::Asked(_) => Due::Dead,
-            State::Quiet => {
-                self.state = State::Asked(now);
-                Due::Ping
-            }
+            State::Asked(at) => Some(at.max(self.received).after(self.patience())),
+            State::Quiet => None,
         }
     }
 }

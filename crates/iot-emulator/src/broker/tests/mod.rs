@@ -12,6 +12,7 @@ use mqtt_codec::packet::{
     Ack, ConnAck, Connect, Disconnect, Publish, Subscribe, SubscriptionOptions, Unsubscribe, Will,
 };
 use mqtt_codec::{Properties, Property, QoS};
+use std::collections::BTreeSet;
 
 use super::*;
 

@@ -26,7 +26,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     }
 
     pub(super) fn unsubscribe(&mut self, now: Now, filter: TopicFilter) {
-        let id = self.replies.insert(Reply::Nobody);
+        let id = self.replies.insert(Reply::Release(filter.clone()));
         self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
     }
 
@@ -55,17 +55,18 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             Request::Subscribe(filter, mut options, reply) => {
                 let inbox = Arc::new(Inbox::new(self.config.inbox, self.config.unaccepted));
                 let (route, qos, taken) = self.router.add(&filter, options.qos, Arc::clone(&inbox));
-                for token in taken {
-                    self.machine.handle_accepted(now, token);
-                }
                 // A subscription replaces the one of the same filter: it must do for all who share it.
                 options.qos = qos;
                 let op = SubscribeOp { filters: vec![(filter.clone(), options)] };
-                (self.replies.insert(Reply::Subscribe { reply, filter, inbox, route }), Op::Subscribe(op))
+                (
+                    self.replies.insert(Reply::Subscribe { reply, filter, inbox, route, taken }),
+                    Op::Subscribe(op),
+                )
             }
             Request::Unsubscribe(filter, reply) => {
                 let op = UnsubscribeOp { filters: vec![filter.clone()] };
-                (self.replies.insert(Reply::Unsubscribe { reply, filter }), Op::Unsubscribe(op))
+                let before = self.router.next_id();
+                (self.replies.insert(Reply::Unsubscribe { reply, filter, before }), Op::Unsubscribe(op))
             }
         };
         self.machine.handle_op(now, id, op);

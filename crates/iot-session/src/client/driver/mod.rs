@@ -66,7 +66,7 @@ pub struct Driver<S, C: Connector> {
 impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     pub(super) fn new(stage: S, codec: Codec, connector: C, config: Config, channels: Channels) -> Self {
         let (signals_in, signals) = mpsc::unbounded_channel();
-        let router = Router::new(signals_in.clone(), Arc::clone(&channels.counters), config.hold);
+        let router = Router::new(signals_in.clone(), Arc::clone(&channels.counters), &config);
         Self {
             machine: Machine::new(stage, codec),
             connector: Arc::new(connector),
@@ -93,7 +93,6 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     /// Dropped, the connection is cut: the server publishes the will. All futures of the handle end with "closed".
     pub async fn run(mut self) {
         poll_fn(|context| self.poll(context)).await;
-        self.router.close();
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {

@@ -18,13 +18,14 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match event {
             Event::Connected(connected) => {
                 self.channels.counters.connections.add(1);
-                let released = self.router.connected(connected.session_present);
+                let released = self.router.connected(now.mono, connected.session_present);
                 self.channels.status.send_replace(Status::Connected(connected));
                 for filter in released {
                     self.unsubscribe(now, filter);
                 }
             }
             Event::Disconnected(Disconnected { error, retry_at }) => {
+                self.router.disconnected();
                 self.channels.status.send_replace(match error {
                     ConnectionError::Requested => Status::Idle,
                     error => Status::Disconnected { error, retry_in: retry_at.map(|at| at.since(now.mono)) },
@@ -55,7 +56,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     _ => Delivery::Sent,
                 }));
             }
-            Some(Reply::Subscribe { reply, filter, inbox, route }) => {
+            Some(Reply::Subscribe { reply, filter, inbox, route, taken }) => {
                 let answer = match granted(result) {
                     Ok(reason) => {
                         let guard = Guard { route, signals: self.signals_in.clone() };
@@ -71,18 +72,29 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                         Err(error)
                     }
                 };
-                let _ = reply.send(answer);
+                let subscribed = answer.is_ok();
+                if reply.send(answer).is_err() || !subscribed {
+                    self.channels.counters.dropped.add(taken.len() as u64);
+                }
+                for token in taken {
+                    self.machine.handle_accepted(now, token);
+                }
             }
-            Some(Reply::Unsubscribe { reply, filter }) => {
+            Some(Reply::Unsubscribe { reply, filter, before }) => {
                 let answer = granted(result);
                 if answer.is_ok() {
-                    self.router.remove_filter(&filter);
+                    self.router.remove_filter(&filter, before);
                 }
                 let _ = reply.send(answer);
             }
             Some(Reply::Disconnect(reply)) => {
                 self.disconnecting.push(reply);
                 self.tell_disconnected();
+            }
+            Some(Reply::Release(filter)) => {
+                if result.is_err() {
+                    self.router.release_later(filter);
+                }
             }
             Some(Reply::Nobody) | None => {}
         }

@@ -42,24 +42,30 @@ impl Engine {
     fn disconnect(&mut self, now: Now, id: OpId) {
         match self.state {
             State::Up => {
-                for op in self.outgoing.detach() {
-                    self.done(op, Err(OpError::Interrupted));
-                }
+                self.interrupt_all();
                 self.send(now, Disconnect::default());
                 self.fail(ConnectionError::Requested);
             }
             // Before CONNACK nothing may be sent to AWS IoT Core, not even DISCONNECT.
-            State::Connecting { .. } => self.fail(ConnectionError::Requested),
+            State::Connecting { .. } => {
+                self.interrupt_all();
+                self.fail(ConnectionError::Requested);
+            }
             State::Down => {
-                for op in self.outgoing.detach() {
-                    self.done(op, Err(OpError::Interrupted));
-                }
+                self.interrupt_all();
                 if self.connect.is_some() {
                     self.fail(ConnectionError::Requested);
                 }
             }
         }
         self.done(id, Ok(Receipt::Disconnected));
+    }
+
+    /// Lets go of everyone who waits for an answer.
+    fn interrupt_all(&mut self) {
+        for op in self.outgoing.detach() {
+            self.done(op, Err(OpError::Interrupted));
+        }
     }
 
     /// What the server's limits say about a packet.
