@@ -47,21 +47,26 @@ impl Broker {
         }
     }
 
-    /// Sends what waits, as far as the client's window goes.
+    /// Sends again what is due, then what waits, as far as the client's window goes.
     pub(super) fn pump(&mut self, now: Duration, client: &Text) {
         while let Some(session) = self.sessions.get_mut(client) {
             let Some(id) = session.connection else { return };
             let Some((version, window)) = self.up(id).map(|up| (up.version, up.window)) else { return };
             let Some(session) = self.sessions.get_mut(client) else { return };
-            let Some(message) = session.dequeue(window) else { return };
-            if message.expired(now) {
-                self.stats.expired += 1; // [MQTT-3.3.2-5]
-                continue;
-            }
-            let publish = message.clone();
-            let Some(packet_id) = session.begin(message) else { return };
-            let packet = Packet::from(publish.to_publish(now, version, Some(packet_id)));
-            if !self.send_publish_checked(id, packet) {
+            let (packet_id, publish) = if let Some((packet_id, message)) = session.next_resend(window) {
+                // [MQTT-3.3.1-1]
+                (packet_id, message.to_publish(now, version, Some(packet_id)).with_dup(true))
+            } else {
+                let Some(message) = session.dequeue(window) else { return };
+                if message.expired(now) {
+                    self.stats.expired += 1; // [MQTT-3.3.2-5]
+                    continue;
+                }
+                let publish = message.clone();
+                let Some(packet_id) = session.begin(message) else { return };
+                (packet_id, publish.to_publish(now, version, Some(packet_id)))
+            };
+            if !self.send_publish_checked(id, publish.into()) {
                 // [MQTT-3.1.2-25] as if it had been delivered
                 if let Some(session) = self.sessions.get_mut(client) {
                     session.acknowledged(packet_id);
@@ -72,22 +77,8 @@ impl Broker {
 
     /// Everything unacknowledged again, in its order ([MQTT-4.4.0-1], [MQTT-4.6.0-1]); then what waits.
     pub(super) fn resend(&mut self, now: Duration, client: &Text) {
-        let Some(session) = self.sessions.get(client) else { return };
-        let Some(id) = session.connection else { return };
-        let version = session.version;
-        let again: Vec<(PacketId, Packet)> = session
-            .in_flight()
-            .map(|(packet_id, message)| {
-                let publish = message.to_publish(now, version, Some(*packet_id)).with_dup(true); // [MQTT-3.3.1-1]
-                (*packet_id, publish.into())
-            })
-            .collect();
-        for (packet_id, packet) in again {
-            if !self.send_publish_checked(id, packet)
-                && let Some(session) = self.sessions.get_mut(client)
-            {
-                session.acknowledged(packet_id); // [MQTT-3.1.2-25] as if it had been delivered
-            }
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.resumed();
         }
         self.pump(now, client);
     }

@@ -29,6 +29,8 @@ pub(super) struct Session {
     pub(super) will: Option<Message>,
     /// Sent and not acknowledged, in the order of sending.
     in_flight: VecDeque<(PacketId, Message)>,
+    /// Those of them that still have to be sent again on this connection.
+    resend: VecDeque<PacketId>,
     queue: VecDeque<Message>,
     queued_bytes: usize,
     last_id: u16,
@@ -43,6 +45,7 @@ impl Session {
             expiry: Duration::ZERO,
             will: None,
             in_flight: VecDeque::new(),
+            resend: VecDeque::new(),
             queue: VecDeque::new(),
             queued_bytes: 0,
             last_id: 0,
@@ -83,11 +86,21 @@ impl Session {
         if let Some(at) = self.in_flight.iter().position(|(used, _)| *used == id) {
             self.in_flight.remove(at);
         }
+        self.resend.retain(|waiting| *waiting != id);
     }
 
-    /// What was sent and never acknowledged, in its order.
-    pub(super) fn in_flight(&self) -> impl Iterator<Item = &(PacketId, Message)> {
-        self.in_flight.iter()
+    /// A new connection has taken the session up: what was never acknowledged is to be sent again.
+    pub(super) fn resumed(&mut self) {
+        self.resend = self.in_flight.iter().map(|(id, _)| *id).collect();
+    }
+
+    /// The next message to send again, in their order, if the window has room for it.
+    pub(super) fn next_resend(&mut self, window: usize) -> Option<(PacketId, Message)> {
+        if self.in_flight.len().saturating_sub(self.resend.len()) >= window {
+            return None;
+        }
+        let id = self.resend.pop_front()?;
+        self.in_flight.iter().find(|(used, _)| *used == id).cloned()
     }
 
     /// Messages unacknowledged and waiting, and the bytes of the latter.

@@ -45,6 +45,35 @@ fn a_resumed_session_resends_what_was_not_acknowledged_in_order() {
 }
 
 #[test]
+fn a_resumed_session_resends_no_more_than_the_new_receive_maximum_takes() {
+    // [MQTT-3.3.4-9]
+    let mut world = World::new();
+    world.connect(1, resume(Version::V5, "a"));
+    world.subscribe(1, "t", at(QoS::AtLeastOnce));
+    world.client(2, Version::V5, "b");
+    for n in 0..4 {
+        world.publish(2, "t", &n.to_string());
+    }
+    assert_eq!(world.publishes(1).len(), 4);
+    world.lose(1);
+    let mut connect = resume(Version::V5, "a");
+    connect.properties = connect.properties.with(Property::ReceiveMaximum(2)).unwrap();
+    world.connect(3, connect);
+    let first = world.publishes(3);
+    assert_eq!(first.iter().map(shown).collect::<Vec<_>>(), ["t=0", "t=1"]);
+    world.ack(3, first[0].packet_id().unwrap());
+    let next = world.publishes(3);
+    assert_eq!(next.iter().map(shown).collect::<Vec<_>>(), ["t=2"]);
+    assert!(next[0].dup());
+    world.publish(2, "t", "new");
+    world.ack(3, first[1].packet_id().unwrap());
+    world.ack(3, next[0].packet_id().unwrap());
+    let rest = world.publishes(3);
+    assert_eq!(rest.iter().map(shown).collect::<Vec<_>>(), ["t=3", "t=new"]);
+    assert_eq!(rest.iter().map(Publish::dup).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
 fn a_clean_start_ends_the_session_before() {
     // [MQTT-3.1.2-4]
     for version in BOTH {
