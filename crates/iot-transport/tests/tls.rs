@@ -11,11 +11,10 @@
 
 mod common;
 
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Ca, TLS12, TLS13, parameters, providers, sec1};
+use common::{Ca, TLS12, TLS13, parameters, providers, rsa, sec1};
 use iot_transport::tls::rustls::HandshakeKind;
 use iot_transport::tls::rustls::ServerConfig;
 use iot_transport::tls::rustls::crypto::CryptoProvider;
@@ -109,30 +108,18 @@ async fn client_certificates_work_in_every_key_form_and_version_boxed_or_not() {
     }
 }
 
-/// RSA keys cannot be made with the libraries at hand: where there is an `openssl`, it makes one.
 #[tokio::test]
-async fn rsa_keys_work_in_both_forms_where_openssl_can_make_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (pkcs8, pkcs1) = (dir.path().join("pkcs8.pem"), dir.path().join("pkcs1.pem"));
-    let openssl = |arguments: &[&str], out: &std::path::Path| {
-        let run = Command::new("openssl").args(arguments).arg("-out").arg(out).output();
-        run.is_ok_and(|run| run.status.success())
-    };
-    let made =
-        openssl(&["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], &pkcs8)
-            && openssl(&["rsa", "-traditional", "-in", pkcs8.to_str().unwrap()], &pkcs1);
-    if !made {
-        println!("skipped: no openssl that can make an RSA key");
-        return;
-    }
-    assert!(std::fs::read_to_string(&pkcs1).unwrap().starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+async fn rsa_keys_work_as_pkcs8_and_as_pkcs1() {
     let ca = Ca::new();
-    let pair = KeyPair::from_pem(&std::fs::read_to_string(&pkcs8).unwrap()).unwrap();
+    let (pair, pkcs1) = rsa();
+    let pkcs8 = pair.serialize_pem();
+    assert!(pkcs8.starts_with("-----BEGIN PRIVATE KEY-----"));
+    assert!(pkcs1.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
     let certificate = Pem::bytes(ca.sign(&["device"], &pair));
     for provider in providers() {
         let port = echo_server(ca.server(&provider, TLS13, &parameters(&["127.0.0.1"]), Some(&ca))).await;
         for key in [&pkcs8, &pkcs1] {
-            let identity = Identity::new(certificate.clone(), Pem::file(key));
+            let identity = Identity::new(certificate.clone(), Pem::bytes(key.as_str()));
             echoes(Tls::new(Tcp::new("127.0.0.1", port), options(&ca, &provider).identity(identity))).await;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use iot_transport::tls::rustls::crypto::CryptoProvider;
 use iot_transport::tls::rustls::server::WebPkiClientVerifier;
 use iot_transport::tls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
@@ -107,4 +108,14 @@ pub fn sec1(key: &KeyPair) -> String {
     let pkcs8 = key.serialize_der();
     assert_eq!(pkcs8[27], 0x04, "an octet string");
     pem("EC PRIVATE KEY", &pkcs8[29..29 + usize::from(pkcs8[28])])
+}
+
+/// An RSA key of 2,048 bits: as rcgen holds it, and in the older form that OpenSSL writes as RSA PRIVATE KEY, which sits
+/// inside the PKCS#8 one.
+pub fn rsa() -> (KeyPair, String) {
+    let key = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let pkcs8: Pkcs8V1Der<'static> = key.as_der().unwrap();
+    let pkcs8 = pkcs8.as_ref();
+    assert_eq!(pkcs8[22..24], [0x04, 0x82], "an octet string with a length of two bytes");
+    (KeyPair::try_from(pkcs8).unwrap(), pem("RSA PRIVATE KEY", &pkcs8[26..]))
 }
