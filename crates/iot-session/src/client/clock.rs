@@ -1,6 +1,6 @@
 //! The one place of the driver that reads the time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -27,10 +27,14 @@ impl Clock {
     }
 
     pub(super) fn instant(&self, at: Nanos) -> Instant {
-        // Beyond what the clock can say is "not before the end of time"; half a century will do.
-        let far = std::time::Duration::from_secs(50 * 365 * 86_400);
-        self.origin.checked_add(at.to_duration().min(far)).unwrap_or(self.origin)
+        after(self.origin, at.to_duration())
     }
+}
+
+/// The instant `duration` later; what the clock cannot say is half a century away.
+pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
+    let far = Duration::from_secs(50 * 365 * 86_400);
+    instant.checked_add(duration.min(far)).unwrap_or(instant)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]

@@ -50,17 +50,6 @@ pub(super) struct Inbox {
     waiting: usize,
 }
 
-/// How a message was taken.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// It is in the queue.
-    Queued,
-    /// It is beyond the capacity and stays unaccepted until there is room.
-    Waiting,
-    /// There was no room for a QoS 0 message.
-    Dropped,
-}
-
 impl Inbox {
     pub(super) fn new(capacity: usize, waiting: usize) -> Self {
         let state = State { queue: VecDeque::new(), waker: None, closed: false };
@@ -73,30 +62,27 @@ impl Inbox {
     }
 
     /// Puts a message in; `unaccepted` is asked for when it has to wait beyond the capacity, and is `None` for QoS 0.
+    /// `false`: there was no room for a QoS 0 message.
+    #[must_use]
     pub(super) fn push(
         &self,
         message: Message,
         unaccepted: Option<impl FnOnce() -> Arc<Unaccepted>>,
-    ) -> Taken {
+    ) -> bool {
         let mut state = self.lock();
         if state.closed {
-            return Taken::Queued;
+            return true;
         }
-        let taken = if state.queue.len() < self.capacity {
-            state.queue.push_back((message, None));
-            Taken::Queued
+        let waiting = if state.queue.len() < self.capacity {
+            None
         } else if let Some(unaccepted) = unaccepted {
-            state.queue.push_back((message, Some(unaccepted())));
-            Taken::Waiting
+            Some(unaccepted())
         } else {
-            Taken::Dropped
+            return false;
         };
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        taken
+        state.queue.push_back((message, waiting));
+        wake(state);
+        true
     }
 
     /// The next message; `None` after [`close`](Self::close) and the last one.
@@ -145,11 +131,7 @@ impl Inbox {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(state);
     }
 
     /// Nobody will read any more: lets go of all messages, which accepts them.
@@ -159,5 +141,14 @@ impl Inbox {
         let queue = std::mem::take(&mut state.queue);
         drop(state);
         drop(queue);
+    }
+}
+
+/// Wakes the reader, if one waits, once the lock is given back.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }

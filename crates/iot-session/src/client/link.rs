@@ -5,7 +5,6 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use iot_transport::{Attempt, ConnectError, Connector};
@@ -179,10 +178,4 @@ pub(super) fn broken(error: io::Error, explain: Option<fn(&io::Error) -> Option<
 /// The server closed the stream.
 pub(super) fn ended() -> LinkError {
     LinkError::new("the server closed the connection", true)
-}
-
-/// The instant `duration` later; what the clock cannot say is half a century away.
-pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
-    let far = Duration::from_secs(50 * 365 * 86_400);
-    instant.checked_add(duration.min(far)).unwrap_or(instant)
 }

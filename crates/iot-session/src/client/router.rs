@@ -9,7 +9,7 @@ use mqtt_codec::{QoS, TopicFilter, matches};
 use tokio::sync::mpsc;
 
 use super::Config;
-use super::inbox::{Inbox, Signal, Taken, Unaccepted};
+use super::inbox::{Inbox, Signal, Unaccepted};
 use super::stats::SharedCounters;
 use crate::message::Message;
 use crate::stage::AckToken;
@@ -226,7 +226,7 @@ impl Router {
                     Arc::clone(shared.get_or_insert_with(make))
                 }
             });
-            if route.inbox.push(message.clone(), wait) == Taken::Dropped {
+            if !route.inbox.push(message.clone(), wait) {
                 self.counters.dropped.add(1);
             }
         }

@@ -13,7 +13,6 @@ pub use value::Property;
 
 use crate::layout::Write;
 use crate::reader::Reader;
-use crate::text;
 use crate::{DecodeError, EncodeError, Version};
 
 /// The properties of a packet: their bytes without the length in front. Empty in MQTT 3.1.1.
@@ -277,11 +276,6 @@ impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }
-}
-
-/// A string in bytes that were validated before.
-fn checked(bytes: &[u8]) -> &str {
-    text::checked(bytes)
 }
 
 #[cfg(test)]

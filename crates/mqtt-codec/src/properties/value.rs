@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Kind, PropertyId, checked};
+use super::{Kind, PropertyId};
 use crate::layout::Sink;
 use crate::reader::{self, Reader};
 use crate::{DecodeError, text, topic};
@@ -187,12 +187,12 @@ pub(super) fn split(bytes: &[u8]) -> Option<(Property<'_>, &[u8])> {
             let (value, len) = reader::var_int(rest).ok()??;
             (Wire::VarInt(value), rest.get(len..)?)
         }
-        Kind::Text => split_binary(rest).map(|(value, rest)| (Wire::Text(checked(value)), rest))?,
+        Kind::Text => split_binary(rest).map(|(value, rest)| (Wire::Text(text::checked(value)), rest))?,
         Kind::Binary => split_binary(rest).map(|(value, rest)| (Wire::Binary(value), rest))?,
         Kind::Pair => {
             let (name, rest) = split_binary(rest)?;
             let (value, rest) = split_binary(rest)?;
-            (Wire::Pair(checked(name), checked(value)), rest)
+            (Wire::Pair(text::checked(name), text::checked(value)), rest)
         }
     };
     Some((Property::from_wire(id, wire)?, rest))

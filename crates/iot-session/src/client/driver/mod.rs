@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Config;
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::handle::{Channels, Control};
 use super::inbox::Signal;
 use super::link::{self, Closed, Closing, Dialing, Up};
@@ -40,8 +40,8 @@ const ROUNDS: usize = 16;
 /// The task behind a [`Client`](super::Client): spawn [`run`](Self::run).
 ///
 /// Each round looks at everything once, in a fixed order and with a bound: timer, control, dial, read, signals of
-/// subscribers, requests, publishes, write, close. So a flooding server cannot starve a timer, nor a busy application the reading, and
-/// under a paused clock every run is the same.
+/// subscribers, requests, publishes, write, close. So a flooding server cannot starve a timer, nor a busy application
+/// the reading, and under a paused clock every run is the same.
 pub struct Driver<S, C: Connector> {
     machine: Machine<S>,
     connector: Arc<C>,
@@ -291,14 +291,14 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 MachineOutput::Dial => {
                     self.attempts = self.attempts.saturating_add(1);
                     self.channels.counters.attempts.add(1);
-                    let deadline = link::after(self.clock.instant(now.mono), self.config.connect_timeout);
+                    let deadline = clock::after(self.clock.instant(now.mono), self.config.connect_timeout);
                     self.dialing = Some(Dialing::new(Arc::clone(&self.connector), self.attempts, deadline));
                     self.channels.status.send_replace(Status::Connecting { attempt: self.attempts });
                 }
                 MachineOutput::Hangup => {
                     self.dialing = None;
                     if let Some(up) = self.up.take() {
-                        let deadline = link::after(self.clock.instant(now.mono), self.config.close_timeout);
+                        let deadline = clock::after(self.clock.instant(now.mono), self.config.close_timeout);
                         if self.closing.len() >= CLOSINGS {
                             self.closing.remove(0);
                         }
