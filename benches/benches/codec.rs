@@ -38,7 +38,7 @@ fn packets(version: Version) -> Vec<(&'static str, Packet)> {
         }
         packets.push((
             "publish_6_properties",
-            publish(64).at_least_once(id).with_properties(&properties).into(),
+            publish(64).at_least_once(id).with_properties(&properties).unwrap().into(),
         ));
     }
     packets
@@ -46,7 +46,7 @@ fn packets(version: Version) -> Vec<(&'static str, Packet)> {
 
 fn codec(criterion: &mut Criterion) {
     for version in [Version::V3_1_1, Version::V5] {
-        let codec = Codec::client(version);
+        let codec = Codec::observer(version);
         let name = if version.is_v5() { "v5" } else { "v3.1.1" };
         let mut decode = criterion.benchmark_group(format!("decode/{name}"));
         for (packet_name, packet) in packets(version) {

@@ -201,7 +201,7 @@ async fn a_silent_client_is_told_that_its_keep_alive_has_passed() {
     let emulator = emulator().await;
     let mut client = plain(&emulator, Version::V5).await;
     let name = mqtt_codec::Text::try_from("device").unwrap();
-    client.send(mqtt_codec::packet::Connect::new(Version::V5, name)).await;
+    client.send(mqtt_codec::packet::ConnectBuilder::new(Version::V5, name).build().unwrap()).await;
     assert!(matches!(client.next().await, Some(Packet::ConnAck(_))));
     let farewell = Disconnect::new(ReasonCode::KeepAliveTimeout);
     assert_eq!(client.next().await, Some(farewell.into()));

@@ -56,7 +56,7 @@ impl Message {
     /// The value is not allowed for the property.
     pub fn property(mut self, property: Property<'_>) -> Result<Self, EncodeError> {
         let properties: Properties = self.publish.properties_bytes().with(property)?;
-        self.publish = self.publish.with_properties(&properties);
+        self.publish = self.publish.with_properties(&properties)?;
         Ok(self)
     }
 
@@ -68,8 +68,14 @@ impl Message {
 
     /// The payload. A received one shares the read buffer; see [`detach`](Self::detach).
     #[must_use]
-    pub fn payload(&self) -> &Bytes {
+    pub fn payload(&self) -> &[u8] {
         self.publish.payload()
+    }
+
+    /// The payload, sharing its memory.
+    #[must_use]
+    pub fn payload_bytes(&self) -> Bytes {
+        self.publish.payload_bytes()
     }
 
     /// The MQTT 5 properties.
@@ -100,22 +106,7 @@ impl Message {
     /// to 64 KiB and more; who keeps small messages for long detaches them.
     #[must_use]
     pub fn detach(&self) -> Self {
-        let Some(topic) = self.publish.topic_name() else { return self.clone() };
-        let text = Bytes::copy_from_slice(topic.text().as_bytes());
-        let topic =
-            mqtt_codec::Text::new(text).ok().and_then(|text| TopicName::new(text).ok()).unwrap_or(topic);
-        let properties = self.publish.properties_bytes();
-        let mut publish = Publish::new(topic, Bytes::copy_from_slice(self.payload()));
-        if !properties.is_empty() {
-            publish = publish.with_properties(&properties);
-        }
-        publish = match (self.publish.qos(), self.publish.packet_id()) {
-            (QoS::AtLeastOnce, Some(id)) => publish.at_least_once(id),
-            (QoS::ExactlyOnce, Some(id)) => publish.exactly_once(id),
-            _ => publish,
-        };
-        let publish = publish.with_retain(self.is_retained()).with_dup(self.is_duplicate());
-        Self { publish, qos: self.qos }
+        Self { publish: self.publish.detach(), qos: self.qos }
     }
 
     /// The operation that sends it.

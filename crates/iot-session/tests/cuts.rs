@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// What a server says in a session in which everything happens once.
 fn recording(version: Version) -> BytesMut {
     let mut bytes = BytesMut::new();
-    let codec = Codec::client(version);
+    let codec = Codec::observer(version);
     for packet in [
         ConnAck::new(false, ReasonCode::Success).into(),
         Packet::SubAck(SubAck::new(id(1), [ReasonCode::GrantedQoS1])),

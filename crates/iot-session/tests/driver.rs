@@ -35,7 +35,7 @@ async fn messages_go_both_ways_in_both_versions() {
 
         let ack = client.publish(message("out", "hello")).await.unwrap();
         let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
-        assert_eq!((sent.topic(), sent.payload()), ("out", &"hello".into()));
+        assert_eq!((sent.topic(), sent.payload()), ("out", &b"hello"[..]));
         server.send(support::puback(sent.packet_id().unwrap().value())).await;
         assert_eq!(ack.await.unwrap(), Delivery::Acked(ReasonCode::Success));
 
@@ -43,7 +43,7 @@ async fn messages_go_both_ways_in_both_versions() {
         let received = messages.next().await.unwrap();
         assert_eq!(
             (received.topic(), received.payload(), received.quality()),
-            ("in/1", &"x".into(), QoS::AtLeastOnce)
+            ("in/1", &b"x"[..], QoS::AtLeastOnce)
         );
         assert_eq!(received.detach(), received);
         assert!(matches!(server.recv().await, Some(Packet::PubAck(ack)) if ack.packet_id == id(9)));
@@ -63,19 +63,19 @@ async fn publishers_wait_while_the_window_is_full_and_a_dropped_wait_sends_nothi
     let second = client.publish(message("a", "2")).await.unwrap(); // fills the channel
     assert!(matches!(
         client.try_publish(message("a", "full")),
-        Err(iot_session::TryPublishError::Full(message)) if message.payload() == "full"
+        Err(iot_session::TryPublishError::Full(message)) if message.payload() == b"full"
     ));
     let third = tokio::time::timeout(secs(1), client.publish(message("a", "never"))).await;
     assert!(third.is_err(), "no room");
     server.send(support::puback(1)).await;
     assert!(first.await.is_ok());
     let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
-    assert_eq!(sent.payload(), "2");
+    assert_eq!(sent.payload(), b"2");
     server.send(support::puback(sent.packet_id().unwrap().value())).await;
     assert!(second.await.is_ok());
     let last = client.publish(message("a", "3")).await.unwrap();
     let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
-    assert_eq!(sent.payload(), "3", "the message whose publish was dropped was never sent");
+    assert_eq!(sent.payload(), b"3", "the message whose publish was dropped was never sent");
     drop(last);
 }
 
@@ -132,7 +132,7 @@ async fn disconnect_is_written_before_it_resolves_and_the_client_connects_again(
         seen.push(packet);
     }
     assert!(matches!(seen.last(), Some(Packet::Disconnect(_))), "{seen:?}");
-    assert!(matches!(&seen[seen.len() - 2], Packet::Publish(p) if p.payload() == "handed over"));
+    assert!(matches!(&seen[seen.len() - 2], Packet::Publish(p) if p.payload() == b"handed over"));
     assert!(matches!(*client.status().borrow(), Status::Idle));
 
     let mut server = links.add(1024);

@@ -235,11 +235,11 @@ fn later_connections_of_a_lasting_session_do_not_ask_for_a_clean_start() {
     let mut rig = Rig::new(options(Version::V5).session_expiry(secs(3600)));
     let op = rig.op(Op::Connect);
     rig.link_up();
-    assert!(matches!(&rig.sent()[..], [Packet::Connect(connect)] if connect.clean_start));
+    assert!(matches!(&rig.sent()[..], [Packet::Connect(connect)] if connect.clean_start()));
     rig.receive(ConnAck::new(false, ReasonCode::Success));
     assert!(rig.done(op).is_ok());
     rig.link_down();
     rig.advance(secs(1));
     rig.link_up();
-    assert!(matches!(&rig.sent()[..], [Packet::Connect(connect)] if !connect.clean_start));
+    assert!(matches!(&rig.sent()[..], [Packet::Connect(connect)] if !connect.clean_start()));
 }

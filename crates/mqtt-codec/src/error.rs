@@ -34,6 +34,19 @@ pub enum DecodeError {
         /// What the receiver takes.
         max: u32,
     },
+    /// More filters in a packet, or properties in a set, than the receiver takes.
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// What the receiver takes.
+        max: u32,
+    },
+    /// A packet, property or reason code that only the other side may send (MQTT 5, tables 2-1 and 3-10, sections
+    /// 3.3.4, 3.14.2 and 3.15.2).
+    WrongDirection {
+        /// What was sent.
+        what: &'static str,
+    },
     /// A field runs past the end of its packet.
     Truncated,
     /// Bytes are left over behind the last field.
@@ -50,6 +63,8 @@ pub enum DecodeError {
     DupOnQoS0,
     /// The first packet of a connection must be CONNECT (`[MQTT-3.1.0-1]`).
     ConnectExpected,
+    /// A connection has one CONNECT only (`[MQTT-3.1.0-2]`).
+    SecondConnect,
     /// The protocol name is not `MQTT` (`[MQTT-3.1.2-1]`).
     ProtocolName,
     /// The protocol level is neither 4 nor 5 (`[MQTT-3.1.2-2]`).
@@ -90,6 +105,7 @@ impl DecodeError {
             Self::ProtocolLevel(_) | Self::ProtocolName => ReasonCode::UnsupportedProtocolVersion,
             Self::EmptyClientId => ReasonCode::ClientIdentifierNotValid,
             Self::PropertyValue(PropertyId::TopicAlias) => ReasonCode::TopicAliasInvalid,
+            Self::TooMany { .. } => ReasonCode::QuotaExceeded,
             _ => match self.kind() {
                 ErrorKind::Malformed => ReasonCode::MalformedPacket,
                 ErrorKind::Protocol => ReasonCode::ProtocolError,
@@ -102,6 +118,9 @@ impl DecodeError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::ConnectExpected
+            | Self::SecondConnect
+            | Self::WrongDirection { .. }
+            | Self::TooMany { .. }
             | Self::Empty
             | Self::EmptyClientId
             | Self::NoLocalOnShared
@@ -125,6 +144,8 @@ impl fmt::Display for DecodeError {
             Self::PacketTooLarge { size, max } => {
                 write!(f, "a packet of {size} bytes, at most {max} are taken")
             }
+            Self::TooMany { what, max } => write!(f, "more than {max} {what} in one packet"),
+            Self::WrongDirection { what } => write!(f, "{what} may only be sent by the other side"),
             Self::Truncated => f.write_str("a field runs past the end of its packet"),
             Self::TrailingBytes => f.write_str("bytes are left over at the end of the packet"),
             Self::Text(error) => write!(f, "a string is {error}"),
@@ -133,6 +154,7 @@ impl fmt::Display for DecodeError {
             Self::InvalidQoS => f.write_str("QoS 3 does not exist"),
             Self::DupOnQoS0 => f.write_str("DUP is set on a QoS 0 message"),
             Self::ConnectExpected => f.write_str("the first packet of a connection is not CONNECT"),
+            Self::SecondConnect => f.write_str("a second CONNECT on the same connection"),
             Self::ProtocolName => f.write_str("the protocol name is not MQTT"),
             Self::ProtocolLevel(level) => write!(f, "protocol level {level}, only 4 and 5 are known"),
             Self::ConnectFlags => f.write_str("CONNECT's flags contradict each other"),
@@ -192,6 +214,8 @@ pub enum EncodeError {
     Empty,
     /// A reason code that this packet may not carry.
     ReasonCode(ReasonCode),
+    /// Only the other side of a connection may send this.
+    WrongDirection(&'static str),
     /// Fields contradict each other.
     Inconsistent(&'static str),
 }
@@ -206,6 +230,7 @@ impl fmt::Display for EncodeError {
             Self::Property(error) => error.fmt(f),
             Self::Empty => f.write_str("a subscription packet needs at least one entry"),
             Self::ReasonCode(code) => write!(f, "this packet cannot carry the reason code {code}"),
+            Self::WrongDirection(what) => write!(f, "{what} may only be sent by the other side"),
             Self::Inconsistent(what) => f.write_str(what),
         }
     }

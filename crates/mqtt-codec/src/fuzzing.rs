@@ -21,12 +21,12 @@ pub fn decode(data: &[u8]) {
     let mut version = codec.version();
     for packet in packets {
         if let Packet::Connect(connect) = &packet {
-            version.get_or_insert(connect.version);
+            version.get_or_insert(connect.version());
         }
-        let codec = Codec::client(version.unwrap_or(Version::V5));
+        let codec = Codec::observer(version.unwrap_or(Version::V5));
         // A CONNECT of the other version than the connection's decodes, but is never sent.
         if let Packet::Connect(connect) = &packet
-            && Some(connect.version) != codec.version()
+            && Some(connect.version()) != codec.version()
         {
             continue;
         }
@@ -61,8 +61,8 @@ pub fn chunking(data: &[u8]) {
 
 fn codec(choice: u8) -> Codec {
     match choice % 3 {
-        0 => Codec::client(Version::V3_1_1),
-        1 => Codec::client(Version::V5),
+        0 => Codec::observer(Version::V3_1_1),
+        1 => Codec::observer(Version::V5),
         _ => Codec::server(),
     }
 }

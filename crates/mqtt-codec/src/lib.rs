@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod buffer;
 mod codec;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -17,16 +19,19 @@ mod primitives;
 mod properties;
 mod reader;
 mod reason;
+mod rules;
 mod text;
 #[cfg(feature = "tokio-util")]
 mod tokio_util;
 mod topic;
 
-pub use codec::{Codec, Limits};
+pub use buffer::Buffer;
+pub use codec::Codec;
 pub use error::{DecodeError, EncodeError, ErrorKind};
-pub use packet::Packet;
+pub use packet::{AnyPacket, Packet, PacketRef};
 pub use primitives::{PacketId, QoS, Version};
 pub use properties::{Iter, Properties, PropertiesRef, Property, PropertyId};
 pub use reason::ReasonCode;
+pub use rules::{Leniency, Limits};
 pub use text::{InvalidText, Text};
 pub use topic::{InvalidTopic, TopicFilter, TopicName, matches};

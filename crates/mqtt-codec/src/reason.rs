@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::{DecodeError, EncodeError};
+
 macro_rules! reason_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
         /// What a packet answers (MQTT 5, section 2.4). MQTT 3.1.1's CONNACK return codes 1 to 5 and SUBACK's 0x80
@@ -163,6 +165,46 @@ impl ReasonCode {
             5 => Self::NotAuthorized,
             _ => return None,
         })
+    }
+}
+
+/// The codes that a packet may carry.
+pub(crate) struct ReasonSet([u64; 4]);
+
+impl ReasonSet {
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "the compiler runs it, and would say"
+    )]
+    pub(crate) const fn of(codes: &[u8]) -> Self {
+        let mut words = [0; 4];
+        let mut at = 0;
+        while at < codes.len() {
+            let code = codes[at];
+            words[(code >> 6) as usize] |= 1 << (code & 63);
+            at += 1;
+        }
+        Self(words)
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, code: u8) -> bool {
+        self.0.get(usize::from(code >> 6)).is_some_and(|word| word & (1 << (code & 63)) != 0)
+    }
+
+    /// The reason with this number, if it is one of the set.
+    #[inline]
+    pub(crate) fn read(&self, code: u8) -> Result<ReasonCode, DecodeError> {
+        if !self.has(code) {
+            return Err(DecodeError::InvalidReasonCode(code));
+        }
+        ReasonCode::from_u8(code).ok_or(DecodeError::InvalidReasonCode(code))
+    }
+
+    #[inline]
+    pub(crate) fn check(&self, reason: ReasonCode) -> Result<(), EncodeError> {
+        if self.has(reason.code()) { Ok(()) } else { Err(EncodeError::ReasonCode(reason)) }
     }
 }
 

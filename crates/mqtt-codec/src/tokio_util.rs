@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_framed_codec_gives_packets_and_io_errors() {
-        let mut codec = Codec::client(Version::V5);
+        let mut codec = Codec::observer(Version::V5);
         let mut buffer = BytesMut::new();
         Encoder::encode(&mut codec, Packet::PingReq, &mut buffer).unwrap();
         assert_eq!(Decoder::decode(&mut codec, &mut buffer).unwrap(), Some(Packet::PingReq));

@@ -4,17 +4,20 @@ use alloc::string::String;
 use core::convert::Infallible;
 use core::fmt;
 
-use crate::text::{self, InvalidText, Text};
+use bytes::Bytes;
+
+use crate::Buffer;
+use crate::text::{self, Glance, InvalidText, Text};
 
 /// A topic that a message is published to: at least one character, no `+` or `#`
 /// (`[MQTT-3.3.2-2]`, `[MQTT-4.7.3-1]`).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicName(Text);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName<B: Buffer = Bytes>(Text<B>);
 
 /// What a subscriber asks for: a topic in which `+` stands for one level and a last `#` for the rest;
 /// `$share/<name>/<filter>` shares the messages within a group.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicFilter(Text);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter<B: Buffer = Bytes>(Text<B>);
 
 /// Why a string is no topic name or filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,22 +67,36 @@ impl From<InvalidText> for InvalidTopic {
     }
 }
 
-/// The rules for a name, on bytes already known to be MQTT text.
-pub(crate) fn check_name(topic: &[u8]) -> Result<(), InvalidTopic> {
+/// The rules for a name, on bytes that [`text::check`] has passed and `glance` is about.
+#[inline]
+pub(crate) fn check_name(topic: &[u8], glance: Glance) -> Result<(), InvalidTopic> {
+    // [v5 MQTT-4.7.3-1, v3.1.1 MQTT-4.7.3-1]
     if topic.is_empty() {
         return Err(InvalidTopic::Empty);
     }
-    if topic.iter().any(|b| matches!(b, b'+' | b'#')) {
+    // [v5 MQTT-3.3.2-2, v3.1.1 MQTT-3.3.2-2, v5 MQTT-4.7.0-1, v3.1.1 MQTT-4.7.1-1]
+    if glance.wildcard {
         return Err(InvalidTopic::WildcardInName);
     }
     Ok(())
 }
 
-/// The rules for a filter, on bytes already known to be MQTT text.
-pub(crate) fn check_filter(filter: &[u8]) -> Result<(), InvalidTopic> {
-    let filter = match filter.strip_prefix(b"$share/") {
-        None => filter,
-        Some(rest) => {
+/// The rules for a filter, on any bytes. In MQTT 3.1.1 `$share/` means nothing, so that it is not `shared`.
+#[inline]
+pub(crate) fn check_filter(filter: &[u8], shared: bool) -> Result<(), InvalidTopic> {
+    let glance = text::glance_filter(filter);
+    text::check_glance(filter, glance)?;
+    if glance.wildcard || matches!(filter, [] | [b'$', ..]) {
+        return check_filter_closely(filter, shared);
+    }
+    Ok(())
+}
+
+#[cold]
+fn check_filter_closely(filter: &[u8], shared: bool) -> Result<(), InvalidTopic> {
+    let filter = match filter.strip_prefix(SHARE) {
+        Some(rest) if shared => {
+            // [v5 MQTT-4.8.2-1, v5 MQTT-4.8.2-2]
             let slash = rest.iter().position(|b| *b == b'/').ok_or(InvalidTopic::Share)?;
             let (name, inner) = rest.split_at(slash);
             let inner = inner.strip_prefix(b"/").unwrap_or_default();
@@ -88,15 +105,19 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), InvalidTopic> {
             }
             inner
         }
+        _ => filter,
     };
+    // [v5 MQTT-4.7.3-1, v3.1.1 MQTT-4.7.3-1]
     if filter.is_empty() {
         return Err(InvalidTopic::Empty);
     }
     let mut levels = filter.split(|b| *b == b'/').peekable();
     while let Some(level) = levels.next() {
+        // [v5 MQTT-4.7.1-1, v3.1.1 MQTT-4.7.1-2]
         if level.contains(&b'#') && (level.len() != 1 || levels.peek().is_some()) {
             return Err(InvalidTopic::MisplacedHash);
         }
+        // [v5 MQTT-4.7.1-2, v3.1.1 MQTT-4.7.1-3]
         if level.contains(&b'+') && level.len() != 1 {
             return Err(InvalidTopic::MisplacedPlus);
         }
@@ -104,10 +125,13 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), InvalidTopic> {
     Ok(())
 }
 
+const SHARE: &[u8] = b"$share/";
+
 /// Whether a valid filter matches a valid topic name, both as bytes.
 ///
 /// Wildcards in the first level do not match topics that begin with `$` (`[MQTT-4.7.2-1]`), `a/#` matches
-/// `a` itself (section 4.7.1.2). A `$share/<name>/` prefix is looked through.
+/// `a` itself (section 4.7.1.2). A `$share/<name>/` prefix is looked through. For many filters at once there is
+/// [`TopicTree`](crate::TopicTree).
 ///
 /// ```
 /// assert!(mqtt_codec::matches("sport/+/score".as_bytes(), "sport/tennis/score".as_bytes()));
@@ -116,7 +140,8 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), InvalidTopic> {
 /// ```
 #[must_use]
 pub fn matches(filter: &[u8], topic: &[u8]) -> bool {
-    let filter = inner_filter(filter);
+    let filter = split_share(filter).1;
+    // [v5 MQTT-4.7.2-1, v3.1.1 MQTT-4.7.2-1]
     if topic.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
         return false;
     }
@@ -125,6 +150,7 @@ pub fn matches(filter: &[u8], topic: &[u8]) -> bool {
         match (level, topic.next()) {
             (b"#", _) => return true,
             (b"+", Some(_)) => {}
+            // Byte by byte, nothing normalised or folded [v5 MQTT-4.7.3-4, v3.1.1 MQTT-4.7.3-4].
             (wanted, Some(found)) if wanted == found => {}
             _ => return false,
         }
@@ -132,12 +158,13 @@ pub fn matches(filter: &[u8], topic: &[u8]) -> bool {
     topic.next().is_none()
 }
 
-/// The filter behind `$share/<name>/`, or the whole.
-fn inner_filter(filter: &[u8]) -> &[u8] {
-    filter
-        .strip_prefix(b"$share/")
-        .and_then(|rest| rest.iter().position(|b| *b == b'/').and_then(|at| rest.get(at.saturating_add(1)..)))
-        .unwrap_or(filter)
+/// The group of a shared filter and the filter behind `$share/<name>/`; an unshared filter whole.
+pub(crate) fn split_share(filter: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let shared = filter.strip_prefix(SHARE).and_then(|rest| {
+        let (name, inner) = rest.split_at_checked(rest.iter().position(|b| *b == b'/')?)?;
+        Some((Some(name), inner.get(1..)?))
+    });
+    shared.unwrap_or((None, filter))
 }
 
 impl TopicName {
@@ -146,12 +173,8 @@ impl TopicName {
     /// # Errors
     /// [`InvalidTopic`] names the rule that the string breaks.
     pub fn new(text: Text) -> Result<Self, InvalidTopic> {
-        check_name(text.as_bytes())?;
+        check_name(text.as_bytes(), text::glance(text.as_bytes()))?;
         Ok(Self(text))
-    }
-
-    pub(crate) fn from_checked(text: Text) -> Self {
-        Self(text)
     }
 }
 
@@ -161,59 +184,99 @@ impl TopicFilter {
     /// # Errors
     /// [`InvalidTopic`] names the rule that the string breaks.
     pub fn new(text: Text) -> Result<Self, InvalidTopic> {
-        check_filter(text.as_bytes())?;
+        check_filter(text.as_bytes(), true)?;
         Ok(Self(text))
     }
+}
 
-    pub(crate) fn from_checked(text: Text) -> Self {
-        Self(text)
+impl<'a> TopicFilter<&'a [u8]> {
+    /// Checks a string and borrows it.
+    ///
+    /// # Errors
+    /// [`InvalidTopic`] names the rule that the string breaks.
+    pub fn borrowed(text: &'a str) -> Result<Self, InvalidTopic> {
+        check_filter(text.as_bytes(), true)?;
+        Ok(Self(Text::from_checked(text.as_bytes())))
     }
+}
 
+impl<'a> TopicName<&'a [u8]> {
+    /// Checks a string and borrows it.
+    ///
+    /// # Errors
+    /// [`InvalidTopic`] names the rule that the string breaks.
+    pub fn borrowed(text: &'a str) -> Result<Self, InvalidTopic> {
+        let glance = text::check(text.as_bytes())?;
+        check_name(text.as_bytes(), glance)?;
+        Ok(Self(Text::from_checked(text.as_bytes())))
+    }
+}
+
+impl<B: Buffer> TopicFilter<B> {
     /// The group's name when this is a shared subscription.
     #[must_use]
     pub fn share_name(&self) -> Option<&str> {
-        self.as_str().strip_prefix("$share/").and_then(|rest| rest.split('/').next())
+        split_share(self.as_bytes()).0.map(text::checked)
     }
 
     /// Whether a message on `topic` is one that this filter asks for. See [`matches()`].
     #[must_use]
-    pub fn matches(&self, topic: &TopicName) -> bool {
-        matches(self.0.as_bytes(), topic.0.as_bytes())
+    pub fn matches(&self, topic: &TopicName<impl Buffer>) -> bool {
+        matches(self.as_bytes(), topic.as_bytes())
     }
 
     /// The filter as messages are matched against it: without `$share/<name>/`.
     #[must_use]
     pub fn without_share(&self) -> &str {
-        text::checked(inner_filter(self.0.as_bytes()))
+        text::checked(split_share(self.as_bytes()).1)
     }
 }
 
 /// What the two have in common.
 macro_rules! text_newtype {
     ($name:ident) => {
-        impl $name {
+        impl<B: Buffer> $name<B> {
+            #[inline]
+            pub(crate) fn from_checked(bytes: B) -> Self {
+                Self(Text::from_checked(bytes))
+            }
+
             /// The string.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
 
+            /// The string's bytes.
+            #[must_use]
+            #[inline]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+
             /// The string as text.
             #[must_use]
-            pub fn into_text(self) -> Text {
+            pub fn into_text(self) -> Text<B> {
                 self.0
             }
 
             /// The string as shared text.
             #[must_use]
-            pub fn text(&self) -> &Text {
+            pub fn text(&self) -> &Text<B> {
                 &self.0
+            }
+
+            /// On its own: borrowed bytes are copied, shared ones stay shared.
+            #[must_use]
+            pub fn into_owned(self) -> $name {
+                $name(self.0.into_owned())
             }
         }
 
         impl TryFrom<&str> for $name {
             type Error = InvalidTopic;
 
+            /// Copies the string.
             fn try_from(text: &str) -> Result<Self, InvalidTopic> {
                 Self::new(Text::try_from(text)?)
             }
@@ -222,18 +285,19 @@ macro_rules! text_newtype {
         impl TryFrom<String> for $name {
             type Error = InvalidTopic;
 
+            /// Takes the string's buffer.
             fn try_from(text: String) -> Result<Self, InvalidTopic> {
                 Self::new(Text::try_from(text)?)
             }
         }
 
-        impl fmt::Debug for $name {
+        impl<B: Buffer> fmt::Debug for $name<B> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
             }
         }
 
-        impl fmt::Display for $name {
+        impl<B: Buffer> fmt::Display for $name<B> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(&self.0, f)
             }

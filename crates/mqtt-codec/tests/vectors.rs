@@ -8,7 +8,7 @@
 
 use bytes::BytesMut;
 use mqtt_codec::packet::{
-    Ack, Auth, ConnAck, Connect, Disconnect, Publish, SubAck, Subscribe, SubscriptionOptions,
+    Ack, Auth, ConnAck, ConnectBuilder, Disconnect, Publish, SubAck, Subscribe, SubscriptionOptions,
 };
 use mqtt_codec::packet::{RetainHandling, Unsubscribe, Will};
 use mqtt_codec::{
@@ -39,7 +39,7 @@ fn props(list: &[Property<'_>]) -> Properties {
 fn both(version: Version, bytes: &[u8], packet: impl Into<Packet>) {
     let packet = packet.into();
     let mut buffer = BytesMut::from(bytes);
-    let mut codec = Codec::client(version);
+    let mut codec = Codec::observer(version);
     assert_eq!(codec.decode(&mut buffer), Ok(Some(packet.clone())), "{bytes:02x?}");
     assert!(buffer.is_empty());
     codec.encode(&packet, &mut buffer).unwrap();
@@ -48,13 +48,13 @@ fn both(version: Version, bytes: &[u8], packet: impl Into<Packet>) {
 }
 
 fn decode(version: Version, bytes: &[u8]) -> Result<Option<Packet>, DecodeError> {
-    Codec::client(version).decode(&mut BytesMut::from(bytes))
+    Codec::observer(version).decode(&mut BytesMut::from(bytes))
 }
 
 #[test]
 fn connect() {
     // MQTT 3.1.1, figure 3.6: user name, password, will QoS 1, clean session, keep-alive 10.
-    let mut connect = Connect::new(V3, Text::try_from("id").unwrap());
+    let mut connect = ConnectBuilder::new(V3, Text::try_from("id").unwrap());
     connect.keep_alive = 10;
     connect.username = Some(Text::try_from("u").unwrap());
     connect.password = Some("pw".into());
@@ -65,7 +65,7 @@ fn connect() {
     let v3 = b"\x10\x1d\x00\x04MQTT\x04\xee\x00\x0a\x00\x02id\x00\x01w\x00\x01m\x00\x01u\x00\x02pw";
     let mut bytes = v3.to_vec();
     bytes[1] = (bytes.len() - 2) as u8;
-    both(V3, &bytes, connect.clone());
+    both(V3, &bytes, connect.build().unwrap());
     // MQTT 5: property lengths behind the keep-alive and before the will's topic.
     connect.version = V5;
     connect.properties = props(&[Property::SessionExpiryInterval(10)]);
@@ -75,7 +75,7 @@ fn connect() {
         b"\x10\x00\x00\x04MQTT\x05\xee\x00\x0a\x05\x11\x00\x00\x00\x0a\x00\x02id\x05\x18\x00\x00\x00\x01\x00\x01w\x00\x01m\x00\x01u\x00\x02pw"
             .to_vec();
     bytes[1] = (bytes.len() - 2) as u8;
-    both(V5, &bytes, connect);
+    both(V5, &bytes, connect.build().unwrap());
 }
 
 #[test]
@@ -114,7 +114,8 @@ fn publish() {
     both(V3, b"\x30\x05\x00\x03a/b", Publish::new(topic("a/b"), ""));
     let with = publish
         .at_most_once()
-        .with_properties(&props(&[Property::ContentType("t"), Property::TopicAlias(3)]));
+        .with_properties(&props(&[Property::ContentType("t"), Property::TopicAlias(3)]))
+        .unwrap();
     both(V5, b"\x30\x0f\x00\x03a/b\x07\x03\x00\x01t\x23\x00\x03hi", with);
 }
 
@@ -122,7 +123,7 @@ fn publish() {
 fn a_decoded_publish_shares_the_buffer_it_was_read_into() {
     let bytes = BytesMut::from(&b"\x32\x0d\x00\x03a/b\x00\x0a\x03\x23\x00\x01hi"[..]);
     let range = bytes.as_ptr_range();
-    let Ok(Some(Packet::Publish(publish))) = Codec::client(V5).decode(&mut { bytes }) else { panic!() };
+    let Ok(Some(Packet::Publish(publish))) = Codec::observer(V5).decode(&mut { bytes }) else { panic!() };
     for part in [publish.topic().as_bytes(), publish.payload(), publish.properties_bytes().as_bytes()] {
         assert!(!part.is_empty() && range.contains(&part.as_ptr()), "{part:?} was copied");
     }
@@ -271,7 +272,7 @@ fn malformed_packets_are_refused_with_the_rule_they_break() {
 
 #[test]
 fn the_size_limit_holds_before_anything_is_buffered() {
-    let mut codec = Codec::client(V3).with_limits(Limits::with_max_packet_size(10));
+    let mut codec = Codec::observer(V3).with_limits(Limits::with_max_packet_size(10));
     let mut buffer = BytesMut::from(&b"\x30\x09"[..]);
     assert_eq!(codec.decode(&mut buffer), Err(DecodeError::PacketTooLarge { size: 11, max: 10 }));
     let mut buffer = BytesMut::from(&b"\x30\x08"[..]);
@@ -285,7 +286,7 @@ fn the_size_limit_holds_before_anything_is_buffered() {
 #[test]
 fn what_a_version_cannot_carry_is_an_error_and_writes_nothing() {
     let mut buffer = BytesMut::new();
-    let with = Publish::new(topic("a"), "x").with_properties(&props(&[Property::ContentType("t")]));
+    let with = Publish::new(topic("a"), "x").with_properties(&props(&[Property::ContentType("t")])).unwrap();
     let options = SubscriptionOptions { no_local: true, ..SubscriptionOptions::default() };
     for packet in [
         with.into(),
@@ -295,10 +296,12 @@ fn what_a_version_cannot_carry_is_an_error_and_writes_nothing() {
         Subscribe::new(id(1), [(&filter("a"), options)]).into(),
         Subscribe::new(id(1), []).into(),
         Unsubscribe::new(id(1), []).into(),
-        Connect::new(V5, Text::default()).into(),
         Packet::SubAck(SubAck::new(id(1), [ReasonCode::NotAuthorized])),
     ] {
-        assert!(Codec::client(V3).encode(&packet, &mut buffer).is_err(), "{packet:?}");
+        assert!(Codec::observer(V3).encode(&packet, &mut buffer).is_err(), "{packet:?}");
         assert!(buffer.is_empty());
     }
+    let connect = ConnectBuilder::new(V5, Text::default()).build().unwrap();
+    assert!(Codec::client(V3).encode(&connect.into(), &mut buffer).is_err());
+    assert!(buffer.is_empty());
 }

@@ -103,7 +103,7 @@ async fn retained(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure>
     client.publish(Message::new("interop/retained", "kept")?.retain(true)).await?.await?;
     let mut messages = client.subscribe("interop/retained", QoS::AtLeastOnce).await?;
     let message = receive(&mut messages).await?;
-    ensure(message.is_retained() && message.payload() == "kept", format!("{message:?}"))?;
+    ensure(message.is_retained() && message.payload() == b"kept", format!("{message:?}"))?;
     client.publish(Message::new("interop/retained", "")?.retain(true)).await?.await?;
     let message = receive(&mut messages).await?;
     ensure(!message.is_retained() && message.payload().is_empty(), format!("{message:?}"))?;
@@ -122,9 +122,9 @@ async fn will(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure> {
     let (dying, driver) = client(broker, way, options(way, "mortal")?.will(gone))?;
     dying.connect().await?;
     watcher.publish(Message::new("interop/will", "fence")?).await?.await?;
-    ensure(receive(&mut messages).await?.payload() == "fence", "a will after an orderly disconnect")?;
+    ensure(receive(&mut messages).await?.payload() == b"fence", "a will after an orderly disconnect")?;
     driver.abort();
-    ensure(receive(&mut messages).await?.payload() == "gone", "not the will")?;
+    ensure(receive(&mut messages).await?.payload() == b"gone", "not the will")?;
     watcher.disconnect().await?;
     Ok("published after a cut, not after a disconnect")
 }
@@ -229,7 +229,7 @@ async fn facade(broker: &Mosquitto) -> Result<&'static str, Failure> {
     let client = builder(broker).connect().await?;
     let mut messages = client.subscribe("sdk/test/Rust", QoS::AtLeastOnce).await?;
     client.publish(Message::new("sdk/test/Rust", "hello")?).await?.await?;
-    ensure(receive(&mut messages).await?.payload() == "hello", "not the message")?;
+    ensure(receive(&mut messages).await?.payload() == b"hello", "not the message")?;
     client.disconnect().await?;
     Ok("certificate, key and CA from files, hello there and back")
 }

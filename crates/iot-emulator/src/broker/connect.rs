@@ -6,7 +6,6 @@ use std::time::Duration;
 use mqtt_codec::packet::{ConnAck, Connect, Disconnect};
 use mqtt_codec::{EncodeError, Packet, Properties, Property, QoS, ReasonCode, Text, Version};
 
-use super::message::detached;
 use super::session::Session;
 use super::timers::Timer;
 use super::{Broker, Connection, ConnectionId, Output, Up};
@@ -16,7 +15,7 @@ impl Broker {
         if let Some(reason) = self.refusal(connect) {
             let qos_2_will = reason == ReasonCode::QoSNotSupported;
             // MQTT 3.1.1 has no word for a QoS that is not supported: the connection is just closed.
-            return match connect.version {
+            return match connect.version() {
                 Version::V3_1_1 if qos_2_will => self.close(now, id),
                 version => self.refuse(now, id, version, reason),
             };
@@ -25,21 +24,21 @@ impl Broker {
         self.take_over(now, &client_id);
 
         // [MQTT-3.1.2-4], [MQTT-3.1.2-5]; MQTT 3.1.1 [MQTT-3.1.2-6]
-        let resumed = !connect.clean_start
+        let resumed = !connect.clean_start()
             && self.sessions.get(&client_id).is_some_and(|session| {
-                self.behaviour.sessions_cross_versions || session.version == connect.version
+                self.behaviour.sessions_cross_versions || session.version == connect.version()
             });
         if !resumed {
             self.end_session(now, &client_id);
             if self.sessions.len() >= self.behaviour.max_sessions {
-                return self.refuse(now, id, connect.version, ReasonCode::QuotaExceeded);
+                return self.refuse(now, id, connect.version(), ReasonCode::QuotaExceeded);
             }
         }
         let up = self.connection(connect, &client_id);
         let expiry = self.session_expiry(connect);
         let ack = self.conn_ack(connect, &client_id, resumed, expiry).unwrap_or_default();
         if !up.takes(&Packet::ConnAck(ack.clone())) {
-            return self.refuse(now, id, connect.version, ReasonCode::PacketTooLarge);
+            return self.refuse(now, id, connect.version(), ReasonCode::PacketTooLarge);
         }
 
         match up.silence {
@@ -48,8 +47,9 @@ impl Broker {
         }
         self.timers.clear(&Timer::SessionEnd(client_id.clone()));
         self.timers.clear(&Timer::Will(client_id.clone()));
-        let session = self.sessions.entry(client_id.clone()).or_insert_with(|| Session::new(connect.version));
-        session.version = connect.version;
+        let session =
+            self.sessions.entry(client_id.clone()).or_insert_with(|| Session::new(connect.version()));
+        session.version = connect.version();
         session.connection = Some(id);
         session.expiry = expiry;
         session.will = None; // [MQTT-3.1.3-9]
@@ -71,13 +71,13 @@ impl Broker {
         if let Some(reason) = self.policy.refuses_connect() {
             return Some(reason);
         }
-        if connect.properties.as_ref().authentication_method().is_some() {
+        if connect.properties().authentication_method().is_some() {
             return Some(ReasonCode::BadAuthenticationMethod); // [MQTT-4.12.0-1]
         }
-        if !self.behaviour.allows_client_id(connect.client_id.as_str()) {
+        if !self.behaviour.allows_client_id(connect.client_id()) {
             return Some(ReasonCode::ClientIdentifierNotValid);
         }
-        let will = connect.will.as_ref()?;
+        let will = connect.will()?;
         if will.qos > QoS::AtLeastOnce {
             Some(ReasonCode::QoSNotSupported) // [MQTT-3.2.2-12]
         } else if self.policy.denies_publish(will.topic.as_str()) {
@@ -91,8 +91,8 @@ impl Broker {
 
     /// The client's identifier, or one made up ([MQTT-3.1.3-6], [MQTT-3.1.3-7]).
     fn client_id(&mut self, connect: &Connect) -> Text {
-        if !connect.client_id.is_empty() {
-            return detached(&connect.client_id);
+        if !connect.client_id().is_empty() {
+            return Text::try_from(connect.client_id()).unwrap_or_default();
         }
         loop {
             self.assigned += 1;
@@ -113,27 +113,27 @@ impl Broker {
     }
 
     fn connection(&self, connect: &Connect, client_id: &Text) -> Up {
-        let properties = connect.properties.as_ref();
-        let keep_alive = self.behaviour.keep_alive(connect.keep_alive);
+        let properties = connect.properties();
+        let keep_alive = self.behaviour.keep_alive(connect.keep_alive());
         let receive_maximum = properties.receive_maximum().unwrap_or(u16::MAX);
         Up {
-            version: connect.version,
+            version: connect.version(),
             client_id: client_id.clone(),
             silence: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
             window: receive_maximum.min(self.behaviour.max_in_flight).into(),
             max_packet_size: properties.maximum_packet_size(),
             aliases: BTreeMap::new(),
-            will: connect.will.clone(),
+            will: connect.will(),
             unacknowledged: Vec::new(),
         }
     }
 
     fn session_expiry(&self, connect: &Connect) -> Duration {
-        match connect.version {
-            Version::V3_1_1 if connect.clean_start => Duration::ZERO,
+        match connect.version() {
+            Version::V3_1_1 if connect.clean_start() => Duration::ZERO,
             Version::V3_1_1 => self.behaviour.session_expiry,
             Version::V5 => {
-                let asked = connect.properties.as_ref().session_expiry_interval().unwrap_or(0);
+                let asked = connect.properties().session_expiry_interval().unwrap_or(0);
                 Duration::from_secs(asked.into()).min(self.behaviour.session_expiry)
             }
         }
@@ -147,7 +147,7 @@ impl Broker {
         expiry: Duration,
     ) -> Result<ConnAck, EncodeError> {
         let mut ack = ConnAck::new(resumed, ReasonCode::Success);
-        if !connect.version.is_v5() {
+        if !connect.version().is_v5() {
             return Ok(ack);
         }
         let mut properties = Properties::new()
@@ -160,14 +160,14 @@ impl Broker {
             .with(Property::SubscriptionIdentifierAvailable(false))?
             .with(Property::SharedSubscriptionAvailable(true))?;
         let granted = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
-        if connect.properties.as_ref().session_expiry_interval().unwrap_or(0) != granted {
+        if connect.properties().session_expiry_interval().unwrap_or(0) != granted {
             properties = properties.with(Property::SessionExpiryInterval(granted))?;
         }
-        let keep_alive = self.behaviour.keep_alive(connect.keep_alive);
-        if keep_alive != connect.keep_alive {
+        let keep_alive = self.behaviour.keep_alive(connect.keep_alive());
+        if keep_alive != connect.keep_alive() {
             properties = properties.with(Property::ServerKeepAlive(keep_alive))?;
         }
-        if connect.client_id.is_empty() {
+        if connect.client_id().is_empty() {
             properties = properties.with(Property::AssignedClientIdentifier(client_id.as_str()))?;
         }
         ack.properties = properties;

@@ -45,7 +45,7 @@ impl Message {
 
     fn with_properties(mut self, now: Duration, from: PropertiesRef<'_>) -> Self {
         let (min, max) = EXPIRY_SECONDS;
-        for property in from.iter() {
+        for property in from {
             match property {
                 Property::MessageExpiryInterval(seconds) => {
                     let life = Duration::from_secs(seconds.clamp(min, max).into());
@@ -87,7 +87,9 @@ impl Message {
                 properties = properties.with(Property::MessageExpiryInterval(left)).unwrap_or_default();
             }
             if !properties.is_empty() {
-                publish = publish.with_properties(&properties);
+                // They were checked when they came in, so this does not fail.
+                let without = publish.clone();
+                publish = publish.with_properties(&properties).unwrap_or(without);
             }
         }
         match id {

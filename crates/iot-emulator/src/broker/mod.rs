@@ -258,7 +258,7 @@ impl Broker {
 impl Up {
     fn takes(&self, packet: &Packet) -> bool {
         self.max_packet_size.is_none_or(|max| {
-            Codec::client(self.version).encoded_len(packet).is_ok_and(|len| len <= max as usize)
+            Codec::server_after_connect(self.version).encoded_len(packet).is_ok_and(|len| len <= max as usize)
         })
     }
 }

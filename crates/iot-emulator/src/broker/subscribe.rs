@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_codec::packet::{RetainHandling, SubAck, Subscribe, SubscriptionOptions, Unsubscribe};
 use mqtt_codec::{Packet, QoS, ReasonCode, Text, TopicFilter, Version};
 
-use super::message::{Message, detached};
+use super::message::Message;
 use super::session::Subscription;
 use super::{Broker, ConnectionId};
 
@@ -22,6 +22,8 @@ impl Broker {
         let mut reasons = Vec::new();
         let mut wants_retained = Vec::new();
         for (filter, options) in subscribe.filters() {
+            // A copy that does not keep the read buffer.
+            let filter = filter.into_owned();
             let (reason, retained) = self.subscribe_one(&client, &filter, options);
             let denied = reason == ReasonCode::NotAuthorized;
             if denied && version == Version::V3_1_1 && self.behaviour.denied_subscribe_closes {
@@ -44,6 +46,7 @@ impl Broker {
         let Some(client) = self.up(id).map(|up| up.client_id.clone()) else { return };
         let mut reasons = Vec::new();
         for filter in unsubscribe.filters() {
+            let filter = filter.into_owned();
             let session = self.sessions.get_mut(&client);
             let existed = session.and_then(|session| session.subscriptions.remove(&filter));
             if existed.is_some_and(|subscription| subscription.shared) {
@@ -79,12 +82,9 @@ impl Broker {
         if !existed && session.subscriptions.len() >= self.behaviour.max_subscriptions {
             return (ReasonCode::QuotaExceeded, false);
         }
-        let Ok(kept) = TopicFilter::new(detached(filter.text())) else {
-            return (ReasonCode::TopicFilterInvalid, false);
-        };
-        session.subscriptions.insert(kept.clone(), Subscription { options, shared });
+        session.subscriptions.insert(filter.clone(), Subscription { options, shared });
         if shared {
-            self.join_group(&kept, client);
+            self.join_group(filter, client);
         }
         let granted = match options.qos {
             QoS::AtMostOnce => ReasonCode::Success,

@@ -56,7 +56,7 @@ impl Link {
         let mut outgoing = self.outgoing();
         // What the version cannot carry is not sent. Only a refusal with a code that CONNACK does not know comes
         // here, and it closes the connection anyway.
-        let _ = Codec::client(version).encode(packet, &mut outgoing);
+        let _ = Codec::server_after_connect(version).encode(packet, &mut outgoing);
         let full = outgoing.len() > self.limit;
         drop(outgoing);
         self.wake.notify_one();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use iot_emulator::{Credentials, Emulator};
-use mqtt_codec::packet::{Connect, Publish, Subscribe, SubscriptionOptions};
+use mqtt_codec::packet::{ConnectBuilder, Publish, Subscribe, SubscriptionOptions};
 use mqtt_codec::{Codec, Packet, PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -119,9 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub(crate) async fn connect(&mut self, name: &str) -> ReasonCode {
         let version = self.codec.version().unwrap();
-        let mut connect = Connect::new(version, Text::try_from(name).unwrap());
+        let mut connect = ConnectBuilder::new(version, Text::try_from(name).unwrap());
         connect.keep_alive = 0;
-        self.send(connect).await;
+        self.send(connect.build().unwrap()).await;
         match self.next().await {
             Some(Packet::ConnAck(ack)) => ack.reason,
             other => panic!("no CONNACK but {other:?}"),
@@ -145,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub(crate) async fn expect_message(&mut self, payload: &str) {
         match self.next().await {
-            Some(Packet::Publish(publish)) => assert_eq!(publish.payload(), payload),
+            Some(Packet::Publish(publish)) => assert_eq!(publish.payload(), payload.as_bytes()),
             other => panic!("no message but {other:?}"),
         }
     }

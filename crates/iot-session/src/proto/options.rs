@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_codec::packet::{Connect, Will};
+use mqtt_codec::packet::{Connect, ConnectBuilder, Will};
 use mqtt_codec::{Codec, EncodeError, InvalidText, Properties, Property, QoS, Text, Version};
 
 /// What CONNECT says, and the engine's own limits. `Debug` shows neither user name nor password.
@@ -203,14 +203,14 @@ impl ConnectOptions {
                 .with(Property::ReceiveMaximum(self.receive_maximum))?
                 .with(Property::MaximumPacketSize(self.max_packet_size))?;
         }
-        let mut connect = Connect::new(self.version, self.client_id.clone());
+        let mut connect = ConnectBuilder::new(self.version, self.client_id.clone());
         connect.clean_start = self.clean_start && (first || !self.is_persistent());
         connect.keep_alive = self.keep_alive;
         connect.will.clone_from(&self.will);
         connect.username.clone_from(&self.username);
         connect.password.clone_from(&self.password);
         connect.properties = properties;
-        Ok(connect)
+        connect.build()
     }
 }
 

@@ -1,28 +1,35 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP, which share one shape (sections 3.4 to 3.7 of both standards).
 
+use bytes::Bytes;
+
 use crate::layout::Sink;
 use crate::properties::Context;
 use crate::reader::Reader;
-use crate::{DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
+use crate::reason::ReasonSet;
+use crate::rules::Rules;
+use crate::{Buffer, DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
 
 /// The answer to a publication, or to an answer. MQTT 3.1.1 carries the packet identifier only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ack {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)] // In this order: see `AnyPacket`.
+pub struct Ack<B: Buffer = Bytes> {
     /// Which exchange this belongs to.
     pub packet_id: PacketId,
     /// How it went; always success in MQTT 3.1.1.
     pub reason: ReasonCode,
     /// MQTT 5 properties.
-    pub properties: Properties,
+    pub properties: Properties<B>,
 }
 
-const PUBACK_PUBREC: &[u8] = &[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
-const PUBREL_PUBCOMP: &[u8] = &[0x00, 0x92];
+// [v5 MQTT-3.4.2-1, v5 MQTT-3.5.2-1]
+const PUBACK_PUBREC: ReasonSet = ReasonSet::of(&[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
+// [v5 MQTT-3.6.2-1, v5 MQTT-3.7.2-1]
+const PUBREL_PUBCOMP: ReasonSet = ReasonSet::of(&[0x00, 0x92]);
 
-fn reasons(context: Context) -> &'static [u8] {
+const fn reasons(context: Context) -> &'static ReasonSet {
     match context {
-        Context::PubRel | Context::PubComp => PUBREL_PUBCOMP,
-        _ => PUBACK_PUBREC,
+        Context::PubRel | Context::PubComp => &PUBREL_PUBCOMP,
+        _ => &PUBACK_PUBREC,
     }
 }
 
@@ -38,27 +45,32 @@ impl Ack {
     pub const fn with_reason(packet_id: PacketId, reason: ReasonCode) -> Self {
         Self { packet_id, reason, properties: Properties::new() }
     }
+}
 
-    pub(crate) fn decode(
-        reader: &mut Reader<'_>,
-        version: Version,
-        context: Context,
-    ) -> Result<Self, DecodeError> {
+impl<B: Buffer> Ack<B> {
+    pub(crate) fn decode(packet: B, at: usize, rules: &Rules, context: Context) -> Result<Self, DecodeError> {
+        let mut reader = Reader::body(packet.as_ref(), at);
         let packet_id = reader.packet_id()?;
-        let (reason, properties) = super::read_reason(reader, version, context, reasons(context))?;
-        Ok(Self { packet_id, reason, properties })
+        let (reason, properties) = super::read_reason(&mut reader, rules, context, reasons(context))?;
+        reader.finish()?;
+        Ok(Self { packet_id, reason, properties: Properties::from_checked(packet.cut(properties)) })
     }
 
+    #[inline]
     pub(crate) fn check(&self, version: Version, context: Context) -> Result<(), EncodeError> {
-        if !reasons(context).contains(&self.reason.code()) {
-            return Err(EncodeError::ReasonCode(self.reason));
-        }
-        if !version.is_v5() && self.reason.is_error() {
-            return Err(EncodeError::NotInVersion { what: "a reason code in an acknowledgement", version });
+        if self.reason != ReasonCode::Success {
+            reasons(context).check(self.reason)?;
+            if !version.is_v5() && self.reason.is_error() {
+                return Err(EncodeError::NotInVersion {
+                    what: "a reason code in an acknowledgement",
+                    version,
+                });
+            }
         }
         self.properties.check(version, context)
     }
 
+    #[inline]
     pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
         sink.packet_id(self.packet_id);
         super::layout_reason(version, self.reason, &self.properties, sink);

@@ -1,37 +1,60 @@
 //! AUTH (MQTT 5, section 3.15).
 
+use bytes::Bytes;
+
 use crate::layout::Sink;
 use crate::properties::{self, Context};
 use crate::reader::Reader;
-use crate::{DecodeError, EncodeError, Properties, ReasonCode, Version};
+use crate::reason::ReasonSet;
+use crate::rules::{Rules, Side};
+use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
 
 /// A step of enhanced authentication.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Auth {
-    /// [`ReasonCode::Success`], [`ReasonCode::ContinueAuthentication`] or [`ReasonCode::ReAuthenticate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Auth<B: Buffer = Bytes> {
+    /// [`ReasonCode::Success`] from the server, [`ReasonCode::ReAuthenticate`] from the client,
+    /// [`ReasonCode::ContinueAuthentication`] from either.
     pub reason: ReasonCode,
     /// Method and data.
-    pub properties: Properties,
+    pub properties: Properties<B>,
 }
 
-const REASONS: &[u8] = &[0x00, 0x18, 0x19];
+// [v5 MQTT-3.15.2-1]
+const REASONS: ReasonSet = ReasonSet::of(&[0x00, 0x18, 0x19]);
 
-impl Auth {
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+/// What this side may not say (section 3.15.2.1, "sent by").
+const fn wrong_direction(sender: Side, reason: ReasonCode) -> Option<&'static str> {
+    match (sender, reason) {
+        (Side::Client, ReasonCode::Success) => Some("AUTH with success"),
+        (Side::Server, ReasonCode::ReAuthenticate) => Some("AUTH with re-authenticate"),
+        _ => None,
+    }
+}
+
+impl<B: Buffer> Auth<B> {
+    pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
+        let mut reader = Reader::body(packet.as_ref(), at);
         // Both may be left out for success without properties (section 3.15.2.1).
-        if reader.is_empty() {
-            return Ok(Self::default());
+        let (reason, properties) = if reader.is_empty() {
+            (ReasonCode::Success, 0..0)
+        } else {
+            let reason = REASONS.read(reader.u8()?)?;
+            (reason, properties::read(&mut reader, rules, Context::Auth)?.0)
+        };
+        reader.finish()?;
+        if let Some(what) = wrong_direction(rules.sender, reason) {
+            return Err(DecodeError::WrongDirection { what });
         }
-        let reason = super::reason(reader.u8()?, REASONS)?;
-        Ok(Self { reason, properties: properties::read(reader, Version::V5, Context::Auth)? })
+        Ok(Self { reason, properties: Properties::from_checked(packet.cut(properties)) })
     }
 
-    pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
+    pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         if !version.is_v5() {
             return Err(EncodeError::NotInVersion { what: "AUTH", version });
         }
-        if !REASONS.contains(&self.reason.code()) {
-            return Err(EncodeError::ReasonCode(self.reason));
+        REASONS.check(self.reason)?;
+        if let Some(what) = wrong_direction(sender, self.reason) {
+            return Err(EncodeError::WrongDirection(what));
         }
         self.properties.check(version, Context::Auth)
     }
@@ -39,7 +62,7 @@ impl Auth {
     pub(crate) fn layout(&self, sink: &mut impl Sink) {
         if self.reason != ReasonCode::Success || !self.properties.is_empty() {
             sink.u8(self.reason.code());
-            sink.properties(Version::V5, &self.properties);
+            sink.properties(Version::V5, self.properties.as_bytes());
         }
     }
 }

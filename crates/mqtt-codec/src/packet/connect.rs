@@ -1,14 +1,16 @@
 //! CONNECT (section 3.1 of both standards).
 
 use core::fmt;
+use core::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::layout::Sink;
+use crate::layout::{Sink, Write};
 use crate::properties::{self, Context};
 use crate::reader::Reader;
-use crate::text::Text;
-use crate::{DecodeError, EncodeError, Properties, QoS, TopicName, Version, topic};
+use crate::rules::Rules;
+use crate::text::{self, Text};
+use crate::{Buffer, DecodeError, EncodeError, Properties, PropertiesRef, QoS, TopicName, Version, topic};
 
 const USERNAME: u8 = 0x80;
 const PASSWORD: u8 = 0x40;
@@ -19,13 +21,35 @@ const CLEAN_START: u8 = 0x02;
 const RESERVED: u8 = 0x01;
 
 /// A client asks for a connection. `Debug` shows neither user name nor password.
+///
+/// It is put together by [`ConnectBuilder`], and read in place: each getter looks for its field in the packet's bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Connect<B: Buffer = Bytes> {
+    version: Version,
+    flags: u8,
+    keep_alive: u16,
+    /// What stands behind the keep-alive, as on the wire.
+    fields: B,
+}
+
+/// What a CONNECT should say. `Debug` shows neither user name nor password.
+///
+/// ```
+/// use mqtt_codec::{Text, Version, packet::{Connect, ConnectBuilder}};
+///
+/// let mut options = ConnectBuilder::new(Version::V5, Text::try_from("thermostat-4711")?);
+/// options.keep_alive = 60;
+/// let connect: Connect = options.build()?;
+/// assert_eq!(connect.client_id(), "thermostat-4711");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Connect {
+pub struct ConnectBuilder {
     /// The version that this connection will speak.
     pub version: Version,
-    /// Whether an earlier session is thrown away (MQTT 3.1.1: clean session).
+    /// Whether an earlier session is thrown away (MQTT 3.1.1: clean session). Default: yes.
     pub clean_start: bool,
-    /// The longest silence of the client in seconds; 0: no limit.
+    /// The longest silence of the client in seconds; 0: no limit. Default: 30.
     pub keep_alive: u16,
     /// Names the session. Empty: the server makes one up (MQTT 3.1.1: only with a clean session).
     pub client_id: Text,
@@ -33,25 +57,25 @@ pub struct Connect {
     pub will: Option<Will>,
     /// User name.
     pub username: Option<Text>,
-    /// Password; MQTT 3.1.1 allows one only beside a user name.
+    /// Password, at most 65,535 bytes; MQTT 3.1.1 allows one only beside a user name.
     pub password: Option<Bytes>,
     /// MQTT 5 properties.
     pub properties: Properties,
 }
 
 /// The message that the server publishes for a client that went away. `Debug` shows its payload's length only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Will {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Will<B: Buffer = Bytes> {
     /// Where to.
-    pub topic: TopicName,
+    pub topic: TopicName<B>,
     /// The message, at most 65,535 bytes.
-    pub payload: Bytes,
+    pub payload: B,
     /// Quality of service.
     pub qos: QoS,
     /// Whether it is kept as the topic's retained message.
     pub retain: bool,
     /// MQTT 5 properties, the will's own set.
-    pub properties: Properties,
+    pub properties: Properties<B>,
 }
 
 impl Will {
@@ -68,7 +92,7 @@ impl Will {
     }
 }
 
-impl Connect {
+impl ConnectBuilder {
     /// A clean start with a keep-alive of 30 seconds and nothing optional.
     #[must_use]
     pub fn new(version: Version, client_id: Text) -> Self {
@@ -84,61 +108,31 @@ impl Connect {
         }
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        // [MQTT-3.1.2-1]
-        if reader.binary_ref()? != b"MQTT" {
-            return Err(DecodeError::ProtocolName);
-        }
-        // [MQTT-3.1.2-2]
-        let version = match reader.u8()? {
-            4 => Version::V3_1_1,
-            5 => Version::V5,
-            level => return Err(DecodeError::ProtocolLevel(level)),
-        };
-        let flags = reader.u8()?;
-        let will_qos = QoS::try_from((flags & WILL_QOS) >> 3)?;
-        // [MQTT-3.1.2-3] reserved; [MQTT-3.1.2-11], [MQTT-3.1.2-13] will flags only with a will
-        if flags & RESERVED != 0 || (flags & WILL == 0 && flags & (WILL_QOS | WILL_RETAIN) != 0) {
-            return Err(DecodeError::ConnectFlags);
-        }
-        // MQTT 3.1.1 [MQTT-3.1.2-22]
-        if !version.is_v5() && flags & PASSWORD != 0 && flags & USERNAME == 0 {
-            return Err(DecodeError::ConnectFlags);
-        }
-        let keep_alive = reader.u16()?;
-        let properties = properties::read(reader, version, Context::Connect)?;
-        let client_id = reader.text()?;
-        let clean_start = flags & CLEAN_START != 0;
-        // MQTT 3.1.1 [MQTT-3.1.3-7]
-        if !version.is_v5() && client_id.is_empty() && !clean_start {
-            return Err(DecodeError::EmptyClientId);
-        }
-        let will = if flags & WILL == 0 {
-            None
-        } else {
-            let properties = properties::read(reader, version, Context::Will)?;
-            let topic = reader.text()?;
-            topic::check_name(topic.as_bytes())?;
-            Some(Will {
-                topic: TopicName::from_checked(topic),
-                payload: reader.binary()?,
-                qos: will_qos,
-                retain: flags & WILL_RETAIN != 0,
-                properties,
-            })
-        };
-        let username = if flags & USERNAME == 0 { None } else { Some(reader.text()?) };
-        let password = if flags & PASSWORD == 0 { None } else { Some(reader.binary()?) };
-        Ok(Self { version, clean_start, keep_alive, client_id, will, username, password, properties })
+    /// Puts the packet together.
+    ///
+    /// # Errors
+    /// [`EncodeError`] says what does not fit together, does not fit the version, or is too long.
+    pub fn build(&self) -> Result<Connect, EncodeError> {
+        self.check()?;
+        let mut fields = BytesMut::new();
+        self.layout(&mut Write(&mut fields));
+        Ok(Connect {
+            version: self.version,
+            flags: self.flags(),
+            keep_alive: self.keep_alive,
+            fields: fields.freeze(),
+        })
     }
 
-    pub(crate) fn check(&self) -> Result<(), EncodeError> {
+    fn check(&self) -> Result<(), EncodeError> {
         let version = self.version;
         self.properties.check(version, Context::Connect)?;
         if !version.is_v5() {
+            // [v3.1.1 MQTT-3.1.2-22]
             if self.password.is_some() && self.username.is_none() {
                 return Err(EncodeError::NotInVersion { what: "a password without a user name", version });
             }
+            // [v3.1.1 MQTT-3.1.3-7]
             if self.client_id.is_empty() && !self.clean_start {
                 return Err(EncodeError::NotInVersion {
                     what: "an empty client identifier without a clean session",
@@ -158,6 +152,7 @@ impl Connect {
         Ok(())
     }
 
+    /// [v5 MQTT-3.1.2-16 to 19, v3.1.1 MQTT-3.1.2-18 to 21]: each flag says just what is there.
     fn flags(&self) -> u8 {
         let will = self
             .will
@@ -168,20 +163,17 @@ impl Connect {
             | if self.password.is_some() { PASSWORD } else { 0 }
     }
 
-    pub(crate) fn layout(&self, sink: &mut impl Sink) {
-        sink.binary(b"MQTT");
-        sink.u8(self.version.level());
-        sink.u8(self.flags());
-        sink.u16(self.keep_alive);
-        sink.properties(self.version, &self.properties);
-        sink.text(&self.client_id);
+    /// In the order of [v5 MQTT-3.1.3-1, v3.1.1 MQTT-3.1.3-1].
+    fn layout(&self, sink: &mut impl Sink) {
+        sink.properties(self.version, self.properties.as_bytes());
+        sink.binary(self.client_id.as_bytes());
         if let Some(will) = &self.will {
-            sink.properties(self.version, &will.properties);
-            sink.text(will.topic.text());
+            sink.properties(self.version, will.properties.as_bytes());
+            sink.binary(will.topic.as_bytes());
             sink.binary(&will.payload);
         }
         if let Some(username) = &self.username {
-            sink.text(username);
+            sink.binary(username.as_bytes());
         }
         if let Some(password) = &self.password {
             sink.binary(password);
@@ -189,11 +181,174 @@ impl Connect {
     }
 }
 
-impl fmt::Debug for Will {
+/// Where the fields behind the keep-alive stand.
+#[derive(Default)]
+struct Fields {
+    properties: Range<usize>,
+    client_id: Range<usize>,
+    will: Option<[Range<usize>; 3]>,
+    username: Option<Range<usize>>,
+    password: Option<Range<usize>>,
+}
+
+impl Fields {
+    fn read(reader: &mut Reader<'_>, flags: u8, rules: &Rules) -> Result<Self, DecodeError> {
+        let (properties, _) = properties::read(reader, rules, Context::Connect)?;
+        // [v5 MQTT-3.1.3-3, v5 MQTT-3.1.3-4, v3.1.1 MQTT-3.1.3-3, v3.1.1 MQTT-3.1.3-4]
+        let client_id = span(reader, Reader::text)?;
+        let mut will = None;
+        if flags & WILL != 0 {
+            let (properties, _) = properties::read(reader, rules, Context::Will)?;
+            // [v5 MQTT-3.1.3-11, v3.1.1 MQTT-3.1.3-10]
+            let topic = span(reader, |reader| {
+                let topic = reader.binary()?;
+                let glance = text::check(topic)?;
+                topic::check_name(topic, glance)?;
+                Ok(topic)
+            })?;
+            will = Some([properties, topic, span(reader, Reader::binary)?]);
+        }
+        // [v5 MQTT-3.1.3-12, v3.1.1 MQTT-3.1.3-11]
+        let username = if flags & USERNAME == 0 { None } else { Some(span(reader, Reader::text)?) };
+        let password = if flags & PASSWORD == 0 { None } else { Some(span(reader, Reader::binary)?) };
+        Ok(Self { properties, client_id, will, username, password })
+    }
+}
+
+/// Where the bytes stand that `read` takes from behind a two-byte length.
+fn span<'a>(
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<&'a [u8], DecodeError>,
+) -> Result<Range<usize>, DecodeError> {
+    let len = read(reader)?.len();
+    let end = reader.position();
+    Ok(end.saturating_sub(len)..end)
+}
+
+impl<B: Buffer> Connect<B> {
+    /// The version that this connection will speak.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether an earlier session is thrown away (MQTT 3.1.1: clean session).
+    #[must_use]
+    pub fn clean_start(&self) -> bool {
+        self.flags & CLEAN_START != 0
+    }
+
+    /// The longest silence of the client in seconds; 0: no limit.
+    #[must_use]
+    pub fn keep_alive(&self) -> u16 {
+        self.keep_alive
+    }
+
+    /// Names the session. Empty: the server makes one up.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        text::checked(self.bytes(self.fields().client_id))
+    }
+
+    /// Published by the server when the connection ends without DISCONNECT.
+    #[must_use]
+    pub fn will(&self) -> Option<Will<B>> {
+        let [properties, topic, payload] = self.fields().will?;
+        Some(Will {
+            topic: TopicName::from_checked(self.fields.share(topic)),
+            payload: self.fields.share(payload),
+            qos: QoS::try_from((self.flags & WILL_QOS) >> 3).unwrap_or_default(),
+            retain: self.flags & WILL_RETAIN != 0,
+            properties: Properties::from_checked(self.fields.share(properties)),
+        })
+    }
+
+    /// User name.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.fields().username.map(|range| text::checked(self.bytes(range)))
+    }
+
+    /// Password.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        self.fields().password.map(|range| self.bytes(range))
+    }
+
+    /// MQTT 5 properties.
+    #[must_use]
+    pub fn properties(&self) -> PropertiesRef<'_> {
+        PropertiesRef::from_checked(self.bytes(self.fields().properties))
+    }
+
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.fields.as_ref().get(range).unwrap_or_default()
+    }
+
+    /// They were checked when the packet came in or was built, so there is no error to tell of.
+    fn fields(&self) -> Fields {
+        let mut reader = Reader::new(self.fields.as_ref());
+        Fields::read(&mut reader, self.flags, &Rules::trusting(self.version)).unwrap_or_default()
+    }
+
+    pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
+        let mut reader = Reader::body(packet.as_ref(), at);
+        // [v5 MQTT-3.1.2-1, v3.1.1 MQTT-3.1.2-1]
+        if reader.binary()? != b"MQTT" {
+            return Err(DecodeError::ProtocolName);
+        }
+        // [v5 MQTT-3.1.2-2, v3.1.1 MQTT-3.1.2-2]
+        let version = match reader.u8()? {
+            4 => Version::V3_1_1,
+            5 => Version::V5,
+            level => return Err(DecodeError::ProtocolLevel(level)),
+        };
+        let flags = reader.u8()?;
+        check_flags(flags, version)?;
+        let keep_alive = reader.u16()?;
+        let start = reader.position();
+        let fields = Fields::read(&mut reader, flags, &Rules { version, ..*rules })?;
+        // [v3.1.1 MQTT-3.1.3-7]
+        if !version.is_v5() && fields.client_id.is_empty() && flags & CLEAN_START == 0 {
+            return Err(DecodeError::EmptyClientId);
+        }
+        let end = reader.position();
+        reader.finish()?;
+        Ok(Self { version, flags, keep_alive, fields: packet.cut(start..end) })
+    }
+
+    pub(crate) fn layout(&self, sink: &mut impl Sink) {
+        sink.binary(b"MQTT");
+        sink.u8(self.version.level());
+        sink.u8(self.flags);
+        sink.u16(self.keep_alive);
+        sink.put(self.fields.as_ref());
+    }
+}
+
+fn check_flags(flags: u8, version: Version) -> Result<(), DecodeError> {
+    // [v5 MQTT-3.1.2-3, v3.1.1 MQTT-3.1.2-3]
+    if flags & RESERVED != 0 {
+        return Err(DecodeError::ConnectFlags);
+    }
+    // [v5 MQTT-3.1.2-11, v5 MQTT-3.1.2-13, v3.1.1 MQTT-3.1.2-11, v3.1.1 MQTT-3.1.2-13, v3.1.1 MQTT-3.1.2-15]
+    if flags & WILL == 0 && flags & (WILL_QOS | WILL_RETAIN) != 0 {
+        return Err(DecodeError::ConnectFlags);
+    }
+    // [v5 MQTT-3.1.2-12, v3.1.1 MQTT-3.1.2-14]
+    QoS::try_from((flags & WILL_QOS) >> 3)?;
+    // [v3.1.1 MQTT-3.1.2-22]
+    if !version.is_v5() && flags & PASSWORD != 0 && flags & USERNAME == 0 {
+        return Err(DecodeError::ConnectFlags);
+    }
+    Ok(())
+}
+
+impl<B: Buffer> fmt::Debug for Will<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Will")
             .field("topic", &self.topic)
-            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .field("payload", &format_args!("{} bytes", self.payload.as_ref().len()))
             .field("qos", &self.qos)
             .field("retain", &self.retain)
             .field("properties", &self.properties)
@@ -201,10 +356,25 @@ impl fmt::Debug for Will {
     }
 }
 
-impl fmt::Debug for Connect {
+impl<B: Buffer> fmt::Debug for Connect<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // User names carry tokens of custom authorizers, so they are secrets too.
         f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("clean_start", &self.clean_start())
+            .field("keep_alive", &self.keep_alive)
+            .field("client_id", &self.client_id())
+            .field("will", &self.will())
+            .field("username", &self.username().map(|_| "redacted"))
+            .field("password", &self.password().map(|_| "redacted"))
+            .field("properties", &self.properties())
+            .finish()
+    }
+}
+
+impl fmt::Debug for ConnectBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectBuilder")
             .field("version", &self.version)
             .field("clean_start", &self.clean_start)
             .field("keep_alive", &self.keep_alive)

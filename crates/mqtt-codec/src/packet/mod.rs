@@ -9,61 +9,71 @@ mod publish;
 mod suback;
 mod subscribe;
 
-use alloc::boxed::Box;
+use core::ops::Range;
 
 use bytes::Bytes;
 
 pub use ack::Ack;
 pub use auth::Auth;
 pub use connack::ConnAck;
-pub use connect::{Connect, Will};
+pub use connect::{Connect, ConnectBuilder, Will};
 pub use disconnect::Disconnect;
+pub(crate) use publish::Parts as PublishParts;
 pub use publish::Publish;
 pub use suback::SubAck;
-pub use subscribe::{FilterIter, RetainHandling, Subscribe, SubscriptionOptions, Unsubscribe};
+pub use subscribe::{Filters, RetainHandling, Subscribe, SubscriptionOptions, Unsubscribe};
 
 use crate::layout::Sink;
 use crate::properties::{self, Context};
 use crate::reader::Reader;
-use crate::{DecodeError, EncodeError, Properties, ReasonCode, Version};
+use crate::reason::ReasonSet;
+use crate::rules::{Rules, Side};
+use crate::{Buffer, DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
 
-/// Any control packet (MQTT 5, section 3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A control packet that owns its bytes, or shares them with the buffer it was read into.
+pub type Packet = AnyPacket<Bytes>;
+
+/// A control packet that borrows from the bytes it was read from.
+pub type PacketRef<'a> = AnyPacket<&'a [u8]>;
+
+/// Any control packet (MQTT 5, section 3), over owned or borrowed bytes: see [`Packet`] and [`PacketRef`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Packet {
+#[repr(u8)]
+pub enum AnyPacket<B: Buffer> {
     /// Client requests a connection.
-    Connect(Box<Connect>),
+    Connect(Connect<B>),
     /// Server answers CONNECT.
-    ConnAck(ConnAck),
+    ConnAck(ConnAck<B>),
     /// An application message.
-    Publish(Publish),
+    Publish(Publish<B>),
     /// Answer to a QoS 1 message.
-    PubAck(Ack),
+    PubAck(Ack<B>),
     /// First answer to a QoS 2 message.
-    PubRec(Ack),
+    PubRec(Ack<B>),
     /// Answer to PUBREC.
-    PubRel(Ack),
+    PubRel(Ack<B>),
     /// Answer to PUBREL.
-    PubComp(Ack),
+    PubComp(Ack<B>),
     /// Client asks for messages.
-    Subscribe(Subscribe),
+    Subscribe(Subscribe<B>),
     /// Answer to SUBSCRIBE.
-    SubAck(SubAck),
+    SubAck(SubAck<B>),
     /// Client wants no more of them.
-    Unsubscribe(Unsubscribe),
+    Unsubscribe(Unsubscribe<B>),
     /// Answer to UNSUBSCRIBE.
-    UnsubAck(SubAck),
+    UnsubAck(SubAck<B>),
     /// Sign of life.
     PingReq,
     /// Answer to PINGREQ.
     PingResp,
     /// The connection ends.
-    Disconnect(Disconnect),
+    Disconnect(Disconnect<B>),
     /// Enhanced authentication, MQTT 5 only.
-    Auth(Auth),
+    Auth(Auth<B>),
 }
 
-impl Packet {
+impl<B: Buffer> AnyPacket<B> {
     /// The standard's name of the packet type.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -86,32 +96,59 @@ impl Packet {
         }
     }
 
-    /// Reads the body of a packet whose first byte is `header`; `version` is the connection's, which CONNECT
-    /// overrules with its own.
-    pub(crate) fn decode(header: u8, body: &Bytes, version: Version) -> Result<Self, DecodeError> {
-        Reader::all(body, |reader| {
-            Ok(match header >> 4 {
-                1 => Self::Connect(Box::new(Connect::decode(reader)?)),
-                2 => Self::ConnAck(ConnAck::decode(reader, version)?),
-                3 => Self::Publish(Publish::decode(header, reader, body, version)?),
-                4 => Self::PubAck(Ack::decode(reader, version, Context::PubAck)?),
-                5 => Self::PubRec(Ack::decode(reader, version, Context::PubRec)?),
-                6 => Self::PubRel(Ack::decode(reader, version, Context::PubRel)?),
-                7 => Self::PubComp(Ack::decode(reader, version, Context::PubComp)?),
-                8 => Self::Subscribe(Subscribe::decode(reader, version)?),
-                9 => Self::SubAck(SubAck::decode(reader, version, Context::SubAck)?),
-                10 => Self::Unsubscribe(Unsubscribe::decode(reader, version)?),
-                11 => Self::UnsubAck(SubAck::decode(reader, version, Context::UnsubAck)?),
-                12 => Self::PingReq,
-                13 => Self::PingResp,
-                14 => Self::Disconnect(Disconnect::decode(reader, version)?),
-                15 => Self::Auth(Auth::decode(reader)?),
-                other => return Err(DecodeError::UnknownPacketType(other)),
-            })
+    /// An acknowledgement in its shortest form: success, and nothing to share with a buffer.
+    #[inline(always)]
+    pub(crate) fn short_ack(packet_type: u8, packet_id: PacketId) -> Self {
+        let ack = Ack { packet_id, reason: ReasonCode::Success, properties: Properties::default() };
+        match packet_type {
+            4 => Self::PubAck(ack),
+            5 => Self::PubRec(ack),
+            6 => Self::PubRel(ack),
+            _ => Self::PubComp(ack),
+        }
+    }
+
+    /// The reverse of [`short_ack`](Self::short_ack).
+    #[inline(always)]
+    pub(crate) fn as_short_ack(&self) -> Option<PacketId> {
+        match self {
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)
+                if ack.reason == ReasonCode::Success && ack.properties.is_empty() =>
+            {
+                Some(ack.packet_id)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads a whole packet of any type but CONNECT and PUBLISH, whose first byte is `header` and whose body begins at
+    /// `at`.
+    pub(crate) fn decode_control(
+        header: u8,
+        packet: B,
+        at: usize,
+        rules: &Rules,
+    ) -> Result<Self, DecodeError> {
+        Ok(match header >> 4 {
+            2 => Self::ConnAck(ConnAck::decode(packet, at, rules)?),
+            4 => Self::PubAck(Ack::decode(packet, at, rules, Context::PubAck)?),
+            5 => Self::PubRec(Ack::decode(packet, at, rules, Context::PubRec)?),
+            6 => Self::PubRel(Ack::decode(packet, at, rules, Context::PubRel)?),
+            7 => Self::PubComp(Ack::decode(packet, at, rules, Context::PubComp)?),
+            8 => Self::Subscribe(Subscribe::decode(packet, at, rules)?),
+            9 => Self::SubAck(SubAck::decode(packet, at, rules, Context::SubAck)?),
+            10 => Self::Unsubscribe(Unsubscribe::decode(packet, at, rules)?),
+            11 => Self::UnsubAck(SubAck::decode(packet, at, rules, Context::UnsubAck)?),
+            12 => Reader::body(packet.as_ref(), at).finish().map(|()| Self::PingReq)?,
+            13 => Reader::body(packet.as_ref(), at).finish().map(|()| Self::PingResp)?,
+            14 => Self::Disconnect(Disconnect::decode(packet, at, rules)?),
+            15 => Self::Auth(Auth::decode(packet, at, rules)?),
+            other => return Err(DecodeError::UnknownPacketType(other)),
         })
     }
 
-    /// The first byte: type and flags.
+    /// The first byte: type and flags. [v5 MQTT-2.1.3-1, v3.1.1 MQTT-2.2.2-1]
+    #[inline]
     pub(crate) fn header(&self) -> u8 {
         match self {
             Self::Connect(_) => 0x10,
@@ -133,34 +170,44 @@ impl Packet {
     }
 
     /// Everything that can be wrong with the packet, before the first byte of it is written.
-    pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
+    #[inline]
+    pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         match self {
-            Self::Connect(packet) if packet.version != version => {
-                Err(EncodeError::NotInVersion { what: "a CONNECT of another version", version })
-            }
-            Self::Connect(packet) => packet.check(),
-            Self::ConnAck(packet) => packet.check(version),
-            Self::Publish(packet) => packet.check(version),
+            Self::Publish(packet) => packet.check(version, sender),
             Self::PubAck(packet) => packet.check(version, Context::PubAck),
             Self::PubRec(packet) => packet.check(version, Context::PubRec),
             Self::PubRel(packet) => packet.check(version, Context::PubRel),
             Self::PubComp(packet) => packet.check(version, Context::PubComp),
+            other => other.check_control(version, sender),
+        }
+    }
+
+    fn check_control(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
+        let sends = sender.sends(version) >> (self.header() >> 4) & 1 != 0;
+        match self {
+            // AUTH says better itself what MQTT 3.1.1 lacks.
+            Self::Auth(packet) => packet.check(version, sender),
+            _ if !sends => Err(EncodeError::WrongDirection(self.name())),
+            Self::Connect(packet) if packet.version() != version => {
+                Err(EncodeError::NotInVersion { what: "a CONNECT of another version", version })
+            }
+            Self::ConnAck(packet) => packet.check(version),
             Self::Subscribe(packet) => packet.check(version),
             Self::SubAck(packet) => packet.check(version, Context::SubAck),
             Self::Unsubscribe(packet) => packet.check(version),
             Self::UnsubAck(packet) => packet.check(version, Context::UnsubAck),
-            Self::PingReq | Self::PingResp => Ok(()),
-            Self::Disconnect(packet) => packet.check(version),
-            Self::Auth(packet) => packet.check(version),
+            Self::Disconnect(packet) => packet.check(version, sender),
+            _ => Ok(()),
         }
     }
 
-    /// The body behind the fixed header.
-    pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
+    /// The body behind the fixed header, but for a PUBLISH's payload.
+    #[inline]
+    pub(crate) fn layout_head(&self, version: Version, sink: &mut impl Sink) {
         match self {
             Self::Connect(packet) => packet.layout(sink),
             Self::ConnAck(packet) => packet.layout(version, sink),
-            Self::Publish(packet) => packet.layout(version, sink),
+            Self::Publish(packet) => packet.layout_head(version, sink),
             Self::PubAck(packet) | Self::PubRec(packet) | Self::PubRel(packet) | Self::PubComp(packet) => {
                 packet.layout(version, sink);
             }
@@ -173,39 +220,45 @@ impl Packet {
             Self::Auth(packet) => packet.layout(sink),
         }
     }
-}
 
-/// A reason code that is one of those a packet may carry.
-fn reason(code: u8, allowed: &[u8]) -> Result<ReasonCode, DecodeError> {
-    if !allowed.contains(&code) {
-        return Err(DecodeError::InvalidReasonCode(code));
+    /// A PUBLISH's payload; empty for every other packet.
+    #[inline]
+    pub(crate) fn payload(&self) -> &[u8] {
+        match self {
+            Self::Publish(packet) => packet.payload(),
+            _ => &[],
+        }
     }
-    ReasonCode::from_u8(code).ok_or(DecodeError::InvalidReasonCode(code))
 }
 
 /// A reason code and properties, each of which may be left out at the end (sections 3.4.2.1 and 3.14.2.1); MQTT 3.1.1 has
 /// neither.
 fn read_reason(
     reader: &mut Reader<'_>,
-    version: Version,
+    rules: &Rules,
     context: Context,
-    allowed: &[u8],
-) -> Result<(ReasonCode, Properties), DecodeError> {
-    if !version.is_v5() || reader.is_empty() {
-        return Ok((ReasonCode::Success, Properties::new()));
+    allowed: &ReasonSet,
+) -> Result<(ReasonCode, Range<usize>), DecodeError> {
+    if !rules.version.is_v5() || reader.is_empty() {
+        return Ok((ReasonCode::Success, 0..0));
     }
-    let reason = reason(reader.u8()?, allowed)?;
-    let properties =
-        if reader.is_empty() { Properties::new() } else { properties::read(reader, version, context)? };
+    let reason = allowed.read(reader.u8()?)?;
+    let properties = if reader.is_empty() { 0..0 } else { properties::read(reader, rules, context)?.0 };
     Ok((reason, properties))
 }
 
 /// The shortest form of what [`read_reason`] reads.
-fn layout_reason(version: Version, reason: ReasonCode, properties: &Properties, sink: &mut impl Sink) {
+#[inline]
+fn layout_reason(
+    version: Version,
+    reason: ReasonCode,
+    properties: &Properties<impl Buffer>,
+    sink: &mut impl Sink,
+) {
     if version.is_v5() && (reason != ReasonCode::Success || !properties.is_empty()) {
         sink.u8(reason.code());
         if !properties.is_empty() {
-            sink.properties(version, properties);
+            sink.properties(version, properties.as_bytes());
         }
     }
 }
@@ -213,18 +266,12 @@ fn layout_reason(version: Version, reason: ReasonCode, properties: &Properties, 
 macro_rules! from {
     ($($packet:ident),*) => {
         $(
-            impl From<$packet> for Packet {
-                fn from(packet: $packet) -> Self {
+            impl<B: Buffer> From<$packet<B>> for AnyPacket<B> {
+                fn from(packet: $packet<B>) -> Self {
                     Self::$packet(packet)
                 }
             }
         )*
     };
 }
-from!(ConnAck, Publish, Subscribe, Unsubscribe, Disconnect, Auth);
-
-impl From<Connect> for Packet {
-    fn from(packet: Connect) -> Self {
-        Self::Connect(Box::new(packet))
-    }
-}
+from!(Connect, ConnAck, Publish, Subscribe, Unsubscribe, Disconnect, Auth);

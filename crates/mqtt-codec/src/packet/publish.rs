@@ -7,24 +7,51 @@ use bytes::{Bytes, BytesMut};
 use crate::layout::Sink;
 use crate::properties::{self, Context};
 use crate::reader::Reader;
-use crate::text::{self, Text};
-use crate::{DecodeError, EncodeError, PacketId, Properties, PropertiesRef, QoS, TopicName, Version, topic};
+use crate::rules::{Rules, Side};
+use crate::text;
+use crate::{
+    Buffer, DecodeError, EncodeError, PacketId, Properties, PropertiesRef, PropertyId, QoS, TopicName,
+    Version, topic,
+};
 
 /// An application message on its way.
 ///
-/// Topic and payload of a decoded message share the buffer that the packet was read into. The fields are kept so
-/// that QoS and packet identifier cannot disagree: QoS 0 has none, QoS 1 and 2 have one.
-#[derive(Clone)]
-pub struct Publish {
-    /// The topic; behind it, from `properties_at` on, the properties.
-    head: Bytes,
-    payload: Bytes,
-    properties_at: u32,
-    topic_len: u16,
+/// Topic, properties and payload of a decoded message share the buffer that the packet was read into. The fields are
+/// kept so that QoS and packet identifier cannot disagree: QoS 0 has none, QoS 1 and 2 have one.
+#[derive(Clone, Copy)]
+#[repr(C)] // In this order: see `AnyPacket`.
+pub struct Publish<B: Buffer = Bytes> {
     packet_id: Option<PacketId>,
     qos: QoS,
-    retain: bool,
-    dup: bool,
+    flags: Flags,
+    topic_at: u8,
+    topic_len: u16,
+    properties_at: u32,
+    properties_end: u32,
+    /// Decoded: the whole packet. Built: the topic, and the properties behind it.
+    head: B,
+    /// Built: the payload. Decoded: it is the end of `head`.
+    payload: Option<B>,
+}
+
+/// RETAIN and DUP where the fixed header has them, and whether there is a Subscription Identifier.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Flags(u8);
+
+const RETAIN: u8 = 0x01;
+const DUP: u8 = 0x08;
+const SUBSCRIBED: u8 = 0x80;
+
+impl Flags {
+    #[inline]
+    const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    #[inline]
+    const fn with(self, flag: u8, on: bool) -> Self {
+        Self(if on { self.0 | flag } else { self.0 & !flag })
+    }
 }
 
 impl Publish {
@@ -39,64 +66,95 @@ impl Publish {
     /// ```
     #[must_use]
     pub fn new(topic: TopicName, payload: impl Into<Bytes>) -> Self {
-        let head = topic.into_text().into_bytes();
-        let len = head.len();
-        Self {
-            head,
-            payload: payload.into(),
-            properties_at: u32::try_from(len).unwrap_or(u32::MAX),
-            topic_len: u16::try_from(len).unwrap_or(u16::MAX),
-            packet_id: None,
-            qos: QoS::AtMostOnce,
-            retain: false,
-            dup: false,
-        }
+        Self::of(topic, payload.into())
     }
 
     /// With these properties in place of any before. They are copied behind the topic.
-    #[must_use]
-    pub fn with_properties(mut self, properties: &Properties) -> Self {
-        let mut head =
-            BytesMut::with_capacity(self.topic_bytes().len().saturating_add(properties.as_bytes().len()));
+    ///
+    /// # Errors
+    /// [`EncodeError::Property`]: a property does not belong in PUBLISH, or is there twice.
+    pub fn with_properties(mut self, properties: &Properties<impl Buffer>) -> Result<Self, EncodeError> {
+        let bytes = properties.as_bytes();
+        let seen = properties::check_outgoing(bytes, Version::V5, Context::Publish)?;
+        let mut head = BytesMut::with_capacity(self.topic_bytes().len().saturating_add(bytes.len()));
         head.extend_from_slice(self.topic_bytes());
-        head.extend_from_slice(properties.as_bytes());
+        head.extend_from_slice(bytes);
+        self.payload = Some(self.payload_bytes());
+        self.topic_at = 0;
         self.properties_at = u32::from(self.topic_len);
+        self.properties_end = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        self.flags = self.flags.with(SUBSCRIBED, seen.has(PropertyId::SubscriptionIdentifier));
         self.head = head.freeze();
-        self
+        Ok(self)
+    }
+}
+
+impl<'a> Publish<&'a [u8]> {
+    /// A QoS 0 message without properties, not retained, that borrows topic and payload.
+    ///
+    /// ```
+    /// use mqtt_codec::{TopicName, packet::Publish};
+    ///
+    /// let publish = Publish::borrowed(TopicName::borrowed("sensor/1")?, b"21.5");
+    /// assert_eq!(publish.topic(), "sensor/1");
+    /// # Ok::<(), mqtt_codec::InvalidTopic>(())
+    /// ```
+    #[must_use]
+    pub fn borrowed(topic: TopicName<&'a [u8]>, payload: &'a [u8]) -> Self {
+        Self::of(topic, payload)
+    }
+}
+
+impl<B: Buffer> Publish<B> {
+    fn of(topic: TopicName<B>, payload: B) -> Self {
+        let head = topic.into_text().into_inner();
+        let len = u16::try_from(head.as_ref().len()).unwrap_or(u16::MAX);
+        Self {
+            head,
+            payload: Some(payload),
+            properties_at: u32::from(len),
+            properties_end: u32::from(len),
+            topic_at: 0,
+            topic_len: len,
+            packet_id: None,
+            qos: QoS::AtMostOnce,
+            flags: Flags(0),
+        }
     }
 
     /// Kept by the server for later subscribers, or not.
     #[must_use]
     pub fn with_retain(mut self, retain: bool) -> Self {
-        self.retain = retain;
+        self.flags = self.flags.with(RETAIN, retain);
         self
     }
 
     /// As a QoS 0 message: no packet identifier, no DUP.
     #[must_use]
     pub fn at_most_once(mut self) -> Self {
-        (self.qos, self.packet_id, self.dup) = (QoS::AtMostOnce, None, false);
-        self
+        // [v5 MQTT-2.2.1-2, v3.1.1 MQTT-2.3.1-5]
+        (self.qos, self.packet_id) = (QoS::AtMostOnce, None);
+        self.with_dup(false)
     }
 
     /// As a QoS 1 message that was not sent before.
     #[must_use]
     pub fn at_least_once(mut self, packet_id: PacketId) -> Self {
-        (self.qos, self.packet_id, self.dup) = (QoS::AtLeastOnce, Some(packet_id), false);
-        self
+        (self.qos, self.packet_id) = (QoS::AtLeastOnce, Some(packet_id));
+        self.with_dup(false)
     }
 
     /// As a QoS 2 message that was not sent before.
     #[must_use]
     pub fn exactly_once(mut self, packet_id: PacketId) -> Self {
-        (self.qos, self.packet_id, self.dup) = (QoS::ExactlyOnce, Some(packet_id), false);
-        self
+        (self.qos, self.packet_id) = (QoS::ExactlyOnce, Some(packet_id));
+        self.with_dup(false)
     }
 
     /// Marked as sent before; without effect at QoS 0 (`[MQTT-3.3.1-2]`).
     #[must_use]
     pub fn with_dup(mut self, dup: bool) -> Self {
-        self.dup = dup && self.qos != QoS::AtMostOnce;
+        self.flags = self.flags.with(DUP, dup && self.qos != QoS::AtMostOnce);
         self
     }
 
@@ -108,36 +166,76 @@ impl Publish {
 
     /// The topic's bytes, which are UTF-8.
     #[must_use]
+    #[inline]
     pub fn topic_bytes(&self) -> &[u8] {
-        self.head.get(..usize::from(self.topic_len)).unwrap_or_default()
+        let head = self.head.as_ref().get(usize::from(self.topic_at)..).unwrap_or_default();
+        head.get(..usize::from(self.topic_len)).unwrap_or_default()
     }
 
     /// The topic as a name that shares its bytes; `None` where a topic alias stands for it.
     #[must_use]
-    pub fn topic_name(&self) -> Option<TopicName> {
+    pub fn topic_name(&self) -> Option<TopicName<B>> {
         if self.topic_len == 0 {
             return None;
         }
-        let bytes = self.head.slice(..usize::from(self.topic_len).min(self.head.len()));
-        Some(TopicName::from_checked(Text::from_checked(bytes)))
+        let start = usize::from(self.topic_at);
+        let end = start.saturating_add(usize::from(self.topic_len));
+        Some(TopicName::from_checked(self.head.share(start..end)))
     }
 
     /// The message.
     #[must_use]
-    pub fn payload(&self) -> &Bytes {
-        &self.payload
+    #[inline]
+    pub fn payload(&self) -> &[u8] {
+        match &self.payload {
+            Some(payload) => payload.as_ref(),
+            None => self.head.as_ref().get(self.properties_end as usize..).unwrap_or_default(),
+        }
+    }
+
+    /// The message, sharing its bytes.
+    #[must_use]
+    pub fn payload_bytes(&self) -> B {
+        match &self.payload {
+            Some(payload) => payload.clone(),
+            None => self.head.share(self.properties_end as usize..self.head.as_ref().len()),
+        }
+    }
+
+    /// The message; the rest is let go.
+    #[must_use]
+    pub fn into_payload(self) -> B {
+        match self.payload {
+            Some(payload) => payload,
+            None => {
+                let end = self.head.as_ref().len();
+                self.head.cut(self.properties_end as usize..end)
+            }
+        }
+    }
+
+    /// The same message on memory of its own: for one that was borrowed, or that is kept longer than the buffer which
+    /// it was read into should live.
+    #[must_use]
+    pub fn detach(&self) -> Publish {
+        let Self { packet_id, qos, flags, topic_at, topic_len, properties_at, properties_end, .. } = *self;
+        let head = Bytes::copy_from_slice(self.head.as_ref());
+        let payload = self.payload.as_ref().map(|payload| Bytes::copy_from_slice(payload.as_ref()));
+        Publish { packet_id, qos, flags, topic_at, topic_len, properties_at, properties_end, head, payload }
     }
 
     /// MQTT 5 properties.
     #[must_use]
+    #[inline]
     pub fn properties(&self) -> PropertiesRef<'_> {
-        PropertiesRef::from_checked(self.head.get(self.properties_at as usize..).unwrap_or_default())
+        PropertiesRef::from_checked(self.property_bytes())
     }
 
     /// MQTT 5 properties, sharing the bytes.
     #[must_use]
-    pub fn properties_bytes(&self) -> Properties {
-        Properties::from_checked(self.property_bytes())
+    pub fn properties_bytes(&self) -> Properties<B> {
+        let range = self.properties_at as usize..self.properties_end as usize;
+        Properties::from_checked(self.head.share(range))
     }
 
     /// Quality of service.
@@ -155,105 +253,147 @@ impl Publish {
     /// Whether the message is, or was, a retained one.
     #[must_use]
     pub fn retain(&self) -> bool {
-        self.retain
+        self.flags.has(RETAIN)
     }
 
     /// Whether the sender says that it may have sent the message before.
     #[must_use]
     pub fn dup(&self) -> bool {
-        self.dup
+        self.flags.has(DUP)
     }
 
-    fn property_bytes(&self) -> Bytes {
-        let at = self.properties_at as usize;
-        if at < self.head.len() { self.head.slice(at..) } else { Bytes::new() }
+    #[inline]
+    fn property_bytes(&self) -> &[u8] {
+        let range = self.properties_at as usize..self.properties_end as usize;
+        self.head.as_ref().get(range).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn header(&self) -> u8 {
-        0x30 | u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain)
+        0x30 | (self.flags.0 & (RETAIN | DUP)) | (self.qos as u8) << 1
     }
 
-    pub(crate) fn decode(
-        header: u8,
-        reader: &mut Reader<'_>,
-        frame: &Bytes,
-        version: Version,
-    ) -> Result<Self, DecodeError> {
-        let qos = QoS::try_from((header >> 1) & 3)?;
-        let dup = header & 8 != 0;
-        if dup && qos == QoS::AtMostOnce {
-            return Err(DecodeError::DupOnQoS0);
-        }
-        let topic = reader.binary_ref()?;
-        text::check(topic)?;
-        let start = reader.position().saturating_sub(topic.len());
-        let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-        let properties = properties::read(reader, version, Context::Publish)?;
-        let end = reader.position();
-        if topic.is_empty() {
-            // [MQTT-3.3.2-8]; MQTT 3.1.1 [MQTT-4.7.3-1]
-            if properties.as_ref().topic_alias().is_none() {
-                return Err(DecodeError::NoTopic);
-            }
-        } else {
-            topic::check_name(topic)?; // [MQTT-3.3.2-2]
-        }
-        let properties_at = end.saturating_sub(properties.as_bytes().len()).saturating_sub(start);
-        Ok(Self {
-            head: frame.slice(start..end),
-            payload: reader.rest(),
-            properties_at: u32::try_from(properties_at).unwrap_or(u32::MAX),
-            topic_len: u16::try_from(topic.len()).unwrap_or(u16::MAX),
-            packet_id,
-            qos,
-            retain: header & 1 != 0,
-            dup,
-        })
-    }
-
-    pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
+    #[inline]
+    pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         if self.topic_len == 0 && self.properties().topic_alias().is_none() {
             return Err(EncodeError::Inconsistent("neither a topic nor a topic alias"));
         }
-        properties::check_outgoing(&self.property_bytes(), version, Context::Publish)
+        // The properties themselves were checked when they came in, or were put in.
+        if !version.is_v5() && self.properties_at != self.properties_end {
+            return Err(EncodeError::NotInVersion { what: "properties", version });
+        }
+        // [v5 MQTT-3.3.4-6]
+        if self.flags.has(SUBSCRIBED) && sender == Side::Client {
+            return Err(EncodeError::WrongDirection("a Subscription Identifier in PUBLISH"));
+        }
+        Ok(())
     }
 
-    pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
+    /// All of it but the payload.
+    #[inline]
+    pub(crate) fn layout_head(&self, version: Version, sink: &mut impl Sink) {
         sink.binary(self.topic_bytes());
         if let Some(id) = self.packet_id {
             sink.packet_id(id);
         }
-        if version.is_v5() {
-            sink.property_bytes(self.head.get(self.properties_at as usize..).unwrap_or_default());
-        }
-        sink.put(&self.payload);
+        sink.properties(version, self.property_bytes());
     }
 }
 
-impl PartialEq for Publish {
-    /// By content: what lies between topic and properties in the buffer does not count.
+/// What a PUBLISH says about itself and where its parts stand: read from bytes, before anything owns them.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts {
+    properties_at: u32,
+    properties_end: u32,
+    topic_len: u16,
+    packet_id: Option<PacketId>,
+    topic_at: u8,
+    qos: QoS,
+    flags: Flags,
+}
+
+impl Parts {
+    #[inline(always)]
+    pub(crate) fn read(header: u8, packet: &[u8], at: usize, rules: &Rules) -> Result<Self, DecodeError> {
+        // [v5 MQTT-3.3.1-4, v3.1.1 MQTT-3.3.1-4]
+        let qos = QoS::try_from((header >> 1) & 3)?;
+        let mut flags = Flags(header & (RETAIN | DUP));
+        // [v5 MQTT-3.3.1-2, v3.1.1 MQTT-3.3.1-2]
+        if qos == QoS::AtMostOnce && flags.has(DUP) {
+            if !rules.lenient.dup_on_qos_0 {
+                return Err(DecodeError::DupOnQoS0);
+            }
+            flags = flags.with(DUP, false);
+        }
+        let mut reader = Reader::body(packet, at);
+        // [v5 MQTT-3.3.2-1, v3.1.1 MQTT-3.3.2-1]
+        let topic_len = reader.u16()?;
+        let topic = reader.take(usize::from(topic_len))?;
+        let glance = text::check(topic)?;
+        if topic_len != 0 {
+            topic::check_name(topic, glance)?;
+        }
+        let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
+        let (properties, seen) = properties::read(&mut reader, rules, rules.sender.publish())?;
+        // Section 3.3.2.1; in MQTT 3.1.1 [v3.1.1 MQTT-4.7.3-1], there are no aliases.
+        if topic_len == 0 && !seen.has(PropertyId::TopicAlias) {
+            return Err(DecodeError::NoTopic);
+        }
+        // The length of a packet is below 2^28 + 5, so that the casts lose nothing.
+        let end = reader.position();
+        Ok(Self {
+            properties_at: end.saturating_sub(properties.len()) as u32,
+            properties_end: end as u32,
+            topic_at: at.saturating_add(2) as u8,
+            topic_len,
+            packet_id,
+            qos,
+            flags: flags.with(SUBSCRIBED, seen.has(PropertyId::SubscriptionIdentifier)),
+        })
+    }
+
+    /// The message in the packet that the parts were read from.
+    #[inline(always)]
+    pub(crate) fn of<B: Buffer>(self, packet: B) -> Publish<B> {
+        let Self { properties_at, properties_end, topic_len, packet_id, topic_at, qos, flags } = self;
+        Publish {
+            head: packet,
+            payload: None,
+            properties_at,
+            properties_end,
+            topic_len,
+            packet_id,
+            topic_at,
+            qos,
+            flags,
+        }
+    }
+}
+
+impl<B: Buffer> PartialEq for Publish<B> {
+    /// By content: where it lies does not count.
     fn eq(&self, other: &Self) -> bool {
         self.header() == other.header()
             && self.packet_id == other.packet_id
             && self.topic_bytes() == other.topic_bytes()
-            && self.properties() == other.properties()
-            && self.payload == other.payload
+            && self.property_bytes() == other.property_bytes()
+            && self.payload() == other.payload()
     }
 }
 
-impl Eq for Publish {}
+impl<B: Buffer> Eq for Publish<B> {}
 
-impl fmt::Debug for Publish {
+impl<B: Buffer> fmt::Debug for Publish<B> {
     /// Payloads are the application's business: only their length is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publish")
             .field("topic", &self.topic())
             .field("qos", &self.qos)
             .field("packet_id", &self.packet_id)
-            .field("retain", &self.retain)
-            .field("dup", &self.dup)
+            .field("retain", &self.retain())
+            .field("dup", &self.dup())
             .field("properties", &self.properties())
-            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .field("payload", &format_args!("{} bytes", self.payload().len()))
             .finish()
     }
 }

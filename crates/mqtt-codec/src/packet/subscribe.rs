@@ -1,14 +1,15 @@
 //! SUBSCRIBE and UNSUBSCRIBE (sections 3.8 and 3.10 of both standards).
 
 use core::fmt;
+use core::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::layout::{Sink, Write};
 use crate::properties::{self, Context};
 use crate::reader::Reader;
-use crate::text::Text;
-use crate::{DecodeError, EncodeError, PacketId, Properties, QoS, TopicFilter, Version, topic};
+use crate::rules::Rules;
+use crate::{Buffer, DecodeError, EncodeError, PacketId, Properties, QoS, TopicFilter, Version, topic};
 
 /// When retained messages are sent for a new subscription (MQTT 5, section 3.8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -50,9 +51,10 @@ impl SubscriptionOptions {
             | (self.retain_handling as u8) << 4
     }
 
+    #[inline]
     fn from_byte(byte: u8, version: Version) -> Result<Self, DecodeError> {
         let qos = QoS::try_from(byte & 3)?;
-        // MQTT 5 [MQTT-3.8.3-5], MQTT 3.1.1 [MQTT-3.8.3-4]
+        // [v5 MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4]
         if byte & if version.is_v5() { 0xC0 } else { 0xFC } != 0 {
             return Err(DecodeError::SubscriptionOptions);
         }
@@ -67,25 +69,27 @@ impl SubscriptionOptions {
 }
 
 /// A client asks for messages.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Subscribe {
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)] // In this order: see `AnyPacket`.
+pub struct Subscribe<B: Buffer = Bytes> {
     /// Answered by the SUBACK with the same number.
     pub packet_id: PacketId,
     /// MQTT 5 properties.
-    pub properties: Properties,
+    pub properties: Properties<B>,
     /// Filters and options as on the wire.
-    entries: Bytes,
+    entries: B,
 }
 
 /// A client wants no more of these messages.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Unsubscribe {
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)] // In this order: see `AnyPacket`.
+pub struct Unsubscribe<B: Buffer = Bytes> {
     /// Answered by the UNSUBACK with the same number.
     pub packet_id: PacketId,
     /// MQTT 5 properties.
-    pub properties: Properties,
+    pub properties: Properties<B>,
     /// Filters as on the wire.
-    entries: Bytes,
+    entries: B,
 }
 
 impl Subscribe {
@@ -97,33 +101,39 @@ impl Subscribe {
         let mut entries = BytesMut::new();
         for (filter, options) in filters {
             let mut sink = Write(&mut entries);
-            sink.text(filter.text());
+            sink.binary(filter.as_bytes());
             sink.u8(options.to_byte());
         }
         Self { packet_id, properties: Properties::new(), entries: entries.freeze() }
     }
+}
 
-    /// The filters with their options, in order, sharing the packet's buffer.
+impl<B: Buffer> Subscribe<B> {
+    /// The filters with their options, in order, as they lie in the packet.
     #[must_use]
-    pub fn filters(&self) -> FilterIter<'_> {
-        FilterIter { entries: &self.entries, at: 0, options: true }
+    pub fn filters(&self) -> Filters<'_> {
+        Filters { entries: self.entries.as_ref(), options: true }
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
+        let mut reader = Reader::body(packet.as_ref(), at);
         let packet_id = reader.packet_id()?;
-        let properties = properties::read(reader, version, Context::Subscribe)?;
-        let entries = read_entries(reader, |reader, filter| {
-            let options = SubscriptionOptions::from_byte(reader.u8()?, version)?;
-            if options.no_local && filter.starts_with("$share/") {
-                return Err(DecodeError::NoLocalOnShared); // [MQTT-3.8.3-4]
+        let (properties, _) = properties::read(&mut reader, rules, Context::Subscribe)?;
+        let entries = read_entries(&mut reader, rules, |reader, filter| {
+            let options = SubscriptionOptions::from_byte(reader.u8()?, rules.version)?;
+            // [v5 MQTT-3.8.3-4]
+            if options.no_local && topic::split_share(filter).0.is_some() {
+                return Err(DecodeError::NoLocalOnShared);
             }
             Ok(())
         })?;
-        Ok(Self { packet_id, properties, entries })
+        let properties = Properties::from_checked(packet.share(properties));
+        Ok(Self { packet_id, properties, entries: packet.cut(entries) })
     }
 
     pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
-        if self.entries.is_empty() {
+        // [v5 MQTT-3.8.3-2, v3.1.1 MQTT-3.8.3-3]
+        if self.entries.as_ref().is_empty() {
             return Err(EncodeError::Empty);
         }
         for (filter, options) in self.filters() {
@@ -133,7 +143,7 @@ impl Subscribe {
                     version,
                 });
             }
-            if options.no_local && filter.share_name().is_some() {
+            if options.no_local && topic::split_share(filter.as_bytes()).0.is_some() {
                 return Err(EncodeError::Inconsistent("No Local does not go with a shared subscription"));
             }
         }
@@ -142,8 +152,8 @@ impl Subscribe {
 
     pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
         sink.packet_id(self.packet_id);
-        sink.properties(version, &self.properties);
-        sink.put(&self.entries);
+        sink.properties(version, self.properties.as_bytes());
+        sink.put(self.entries.as_ref());
     }
 }
 
@@ -152,24 +162,34 @@ impl Unsubscribe {
     pub fn new<'a>(packet_id: PacketId, filters: impl IntoIterator<Item = &'a TopicFilter>) -> Self {
         let mut entries = BytesMut::new();
         for filter in filters {
-            Write(&mut entries).text(filter.text());
+            Write(&mut entries).binary(filter.as_bytes());
         }
         Self { packet_id, properties: Properties::new(), entries: entries.freeze() }
     }
+}
 
-    /// The filters, in order, sharing the packet's buffer.
-    pub fn filters(&self) -> impl Iterator<Item = TopicFilter> + '_ {
-        FilterIter { entries: &self.entries, at: 0, options: false }.map(|(filter, _)| filter)
+impl<B: Buffer> Unsubscribe<B> {
+    /// The filters, in order, as they lie in the packet.
+    pub fn filters(&self) -> impl Iterator<Item = TopicFilter<&[u8]>> + '_ {
+        self.entries().map(|(filter, _)| filter)
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
+    fn entries(&self) -> Filters<'_> {
+        Filters { entries: self.entries.as_ref(), options: false }
+    }
+
+    pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
+        let mut reader = Reader::body(packet.as_ref(), at);
         let packet_id = reader.packet_id()?;
-        let properties = properties::read(reader, version, Context::Unsubscribe)?;
-        Ok(Self { packet_id, properties, entries: read_entries(reader, |_, _| Ok(()))? })
+        let (properties, _) = properties::read(&mut reader, rules, Context::Unsubscribe)?;
+        let entries = read_entries(&mut reader, rules, |_, _| Ok(()))?;
+        let properties = Properties::from_checked(packet.share(properties));
+        Ok(Self { packet_id, properties, entries: packet.cut(entries) })
     }
 
     pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
-        if self.entries.is_empty() {
+        // [v5 MQTT-3.10.3-2, v3.1.1 MQTT-3.10.3-2]
+        if self.entries.as_ref().is_empty() {
             return Err(EncodeError::Empty);
         }
         self.properties.check(version, Context::Unsubscribe)
@@ -177,67 +197,70 @@ impl Unsubscribe {
 
     pub(crate) fn layout(&self, version: Version, sink: &mut impl Sink) {
         sink.packet_id(self.packet_id);
-        sink.properties(version, &self.properties);
-        sink.put(&self.entries);
+        sink.properties(version, self.properties.as_bytes());
+        sink.put(self.entries.as_ref());
     }
 }
 
-/// Checks every entry up to the packet's end and returns them as they are.
+/// Checks every entry up to the packet's end and says where they stand.
+#[inline]
 fn read_entries(
     reader: &mut Reader<'_>,
-    mut behind: impl FnMut(&mut Reader<'_>, &str) -> Result<(), DecodeError>,
-) -> Result<Bytes, DecodeError> {
+    rules: &Rules,
+    mut behind: impl FnMut(&mut Reader<'_>, &[u8]) -> Result<(), DecodeError>,
+) -> Result<Range<usize>, DecodeError> {
+    // [v5 MQTT-3.8.3-2, v3.1.1 MQTT-3.8.3-3, v5 MQTT-3.10.3-2, v3.1.1 MQTT-3.10.3-2]
     if reader.is_empty() {
-        return Err(DecodeError::Empty); // [MQTT-3.8.3-2], [MQTT-3.10.3-2]
+        return Err(DecodeError::Empty);
     }
-    let entries = reader.clone().rest();
+    let start = reader.position();
+    let mut count = 0u32;
     while !reader.is_empty() {
-        let filter = reader.text_ref()?;
-        topic::check_filter(filter.as_bytes())?;
+        count = count.saturating_add(1);
+        if count > rules.limits.max_filters {
+            return Err(DecodeError::TooMany { what: "filters", max: rules.limits.max_filters });
+        }
+        // [v5 MQTT-3.8.3-1, v3.1.1 MQTT-3.8.3-1, v5 MQTT-3.10.3-1, v3.1.1 MQTT-3.10.3-1]
+        let filter = reader.binary()?;
+        topic::check_filter(filter, rules.version.is_v5())?;
         behind(reader, filter)?;
     }
-    Ok(entries)
+    Ok(start..reader.position())
 }
 
 /// Filters with their options, read in place.
 #[derive(Clone)]
-pub struct FilterIter<'a> {
-    entries: &'a Bytes,
-    at: usize,
+pub struct Filters<'a> {
+    entries: &'a [u8],
     options: bool,
 }
 
-impl Iterator for FilterIter<'_> {
-    type Item = (TopicFilter, SubscriptionOptions);
+impl<'a> Iterator for Filters<'a> {
+    type Item = (TopicFilter<&'a [u8]>, SubscriptionOptions);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.entries.get(self.at..)?;
-        let (len, rest) = rest.split_first_chunk()?;
-        let len = usize::from(u16::from_be_bytes(*len));
-        let start = self.at.checked_add(2)?;
-        let end = start.checked_add(len)?;
-        let options = if self.options {
-            // The options were checked under the packet's version; MQTT 5's reading covers both.
-            SubscriptionOptions::from_byte(*rest.get(len)?, Version::V5).ok()?
-        } else {
-            SubscriptionOptions::default()
-        };
-        if end > self.entries.len() {
-            return None;
+        let (len, rest) = self.entries.split_first_chunk()?;
+        let (filter, mut rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        let mut options = SubscriptionOptions::default();
+        if self.options {
+            let (byte, behind) = rest.split_first()?;
+            // It was checked under the packet's version; MQTT 5's reading covers both.
+            options = SubscriptionOptions::from_byte(*byte, Version::V5).ok()?;
+            rest = behind;
         }
-        self.at = end.checked_add(usize::from(self.options))?;
-        let filter = TopicFilter::from_checked(Text::from_checked(self.entries.slice(start..end)));
-        Some((filter, options))
+        self.entries = rest;
+        Some((TopicFilter::from_checked(filter), options))
     }
 }
 
-impl fmt::Debug for FilterIter<'_> {
+impl fmt::Debug for Filters<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
     }
 }
 
-impl fmt::Debug for Subscribe {
+impl<B: Buffer> fmt::Debug for Subscribe<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscribe")
             .field("packet_id", &self.packet_id)
@@ -247,12 +270,12 @@ impl fmt::Debug for Subscribe {
     }
 }
 
-impl fmt::Debug for Unsubscribe {
+impl<B: Buffer> fmt::Debug for Unsubscribe<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unsubscribe")
             .field("packet_id", &self.packet_id)
             .field("properties", &self.properties)
-            .field("filters", &FilterIter { entries: &self.entries, at: 0, options: false })
+            .field("filters", &self.entries())
             .finish()
     }
 }

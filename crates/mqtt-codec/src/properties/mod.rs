@@ -4,6 +4,7 @@ mod table;
 mod value;
 
 use core::fmt;
+use core::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,13 +14,14 @@ pub use value::Property;
 
 use crate::layout::Write;
 use crate::reader::Reader;
-use crate::{DecodeError, EncodeError, Version};
+use crate::rules::Rules;
+use crate::{Buffer, DecodeError, EncodeError, Version, text, topic};
 
 /// The properties of a packet: their bytes without the length in front. Empty in MQTT 3.1.1.
 ///
 /// Cloning shares the bytes; decoded properties share the buffer that the packet was read into.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Properties(Bytes);
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Properties<B: Buffer = Bytes>(B);
 
 /// Borrowed [`Properties`].
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Properties {
     ///
     /// # Errors
     /// The value is not allowed for the property, a string is no MQTT string, or the whole passes 268,435,455
-    /// bytes. Whether the property fits a packet is checked when the packet is encoded.
+    /// bytes. Whether the property fits a packet is checked when the packet is put together or encoded.
     pub fn with(self, property: Property<'_>) -> Result<Self, EncodeError> {
         property.check().map_err(EncodeError::Property)?;
         let mut bytes = BytesMut::from(self.0);
@@ -57,110 +59,193 @@ impl Properties {
         }
         Ok(Self(bytes.freeze()))
     }
+}
 
-    pub(crate) fn from_checked(bytes: Bytes) -> Self {
+impl<B: Buffer> Properties<B> {
+    #[inline]
+    pub(crate) fn from_checked(bytes: B) -> Self {
         Self(bytes)
     }
 
     /// The bytes, without the length that goes before them on the wire.
     #[must_use]
-    pub fn as_bytes(&self) -> &Bytes {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_ref()
     }
 
     /// Whether there are none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.as_ref().is_empty()
     }
 
     /// The view with the getters.
     #[must_use]
     #[allow(clippy::should_implement_trait, reason = "a view with a lifetime, which AsRef cannot return")]
     pub fn as_ref(&self) -> PropertiesRef<'_> {
-        PropertiesRef(&self.0)
+        PropertiesRef(self.0.as_ref())
+    }
+
+    /// On their own: borrowed bytes are copied, shared ones stay shared.
+    #[must_use]
+    pub fn into_owned(self) -> Properties {
+        Properties(self.0.into_bytes())
     }
 
     /// Checks that all of it may stand in `context`.
+    #[inline]
     pub(crate) fn check(&self, version: Version, context: Context) -> Result<(), EncodeError> {
-        check_outgoing(&self.0, version, context)
+        check_outgoing(self.0.as_ref(), version, context).map(|_| ())
     }
 }
 
 /// What [`Properties::check`] does, on bytes.
-pub(crate) fn check_outgoing(bytes: &Bytes, version: Version, context: Context) -> Result<(), EncodeError> {
+#[inline]
+pub(crate) fn check_outgoing(bytes: &[u8], version: Version, context: Context) -> Result<Seen, EncodeError> {
     if bytes.is_empty() {
-        return Ok(());
+        return Ok(Seen::default());
     }
     if !version.is_v5() {
         return Err(EncodeError::NotInVersion { what: "properties", version });
     }
-    validate(bytes, context).map_err(EncodeError::Property)
+    validate(bytes, context, u32::MAX).map_err(|error| match error {
+        DecodeError::WrongDirection { what } => EncodeError::WrongDirection(what),
+        error => EncodeError::Property(error),
+    })
 }
 
-/// Reads the property length and the properties of a packet; in MQTT 3.1.1 there are none.
+/// Reads the property length and the properties of a packet, and says where they stand and which there are; in
+/// MQTT 3.1.1 there are none.
+#[inline]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
-    version: Version,
+    rules: &Rules,
     context: Context,
-) -> Result<Properties, DecodeError> {
-    if !version.is_v5() {
-        return Ok(Properties::new());
+) -> Result<(Range<usize>, Seen), DecodeError> {
+    if !rules.version.is_v5() {
+        return Ok((0..0, Seen::default()));
     }
+    // [v5 MQTT-2.2.2-1]
     let len = reader.var_int()? as usize;
-    let bytes = reader.bytes(len)?;
-    validate(&bytes, context)?;
-    Ok(Properties::from_checked(bytes))
+    let start = reader.position();
+    let bytes = reader.take(len)?;
+    let seen =
+        if len == 0 { Seen::default() } else { validate(bytes, context, rules.limits.max_properties)? };
+    Ok((start..start.saturating_add(len), seen))
 }
 
-/// Checks each property: that it exists, belongs in `context`, does not repeat, and has an allowed value.
-pub(crate) fn validate(bytes: &Bytes, context: Context) -> Result<(), DecodeError> {
-    if bytes.is_empty() {
-        return Ok(());
+/// The properties in a set, a bit for each number.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen(u64);
+
+impl Seen {
+    #[inline]
+    pub(crate) const fn has(self, id: PropertyId) -> bool {
+        self.0 & (1 << (id as u32 & 63)) != 0
     }
-    let mut seen = 0u64;
-    Reader::all(bytes, |reader| {
-        while !reader.is_empty() {
-            let property = value::read(reader)?;
-            let id = property.id();
-            if !id.belongs_in(context) {
-                return Err(DecodeError::MisplacedProperty(id));
-            }
-            let bit = 1u64 << (id as u32 & 63);
-            // Only a publication forwarded to several of one's subscriptions carries several identifiers
-            // (section 3.3.2.3.8).
-            let may_repeat = match id {
-                PropertyId::UserProperty => true,
-                PropertyId::SubscriptionIdentifier => context == Context::Publish,
-                _ => false,
-            };
-            if seen & bit != 0 && !may_repeat {
-                return Err(DecodeError::RepeatedProperty(id));
-            }
-            seen |= bit;
-            property.check()?;
+
+    #[inline]
+    const fn add(&mut self, id: PropertyId) {
+        self.0 |= 1 << (id as u32 & 63);
+    }
+}
+
+/// Checks each property: that it exists, belongs in `context`, does not repeat, and has an allowed value; and that
+/// there are `max` at most.
+pub(crate) fn validate(bytes: &[u8], context: Context, max: u32) -> Result<Seen, DecodeError> {
+    let (mut seen, mut count) = (Seen::default(), 0u32);
+    let mut reader = Reader::new(bytes);
+    while !reader.is_empty() {
+        let number = reader.var_int()?;
+        let rule = table::rule(number).ok_or(DecodeError::UnknownProperty(number))?;
+        if !rule.allows(context) {
+            return Err(misplaced(rule, context));
         }
-        let method = 1u64 << (PropertyId::AuthenticationMethod as u32);
-        let data = 1u64 << (PropertyId::AuthenticationData as u32);
-        if seen & data != 0 && seen & method == 0 {
-            // Section 3.1.2.11.10.
-            return Err(DecodeError::PropertyValue(PropertyId::AuthenticationData));
+        if seen.has(rule.id) && !may_repeat(rule.id, context) {
+            return Err(DecodeError::RepeatedProperty(rule.id));
         }
-        Ok(())
-    })
+        seen.add(rule.id);
+        count = count.saturating_add(1);
+        if count > max {
+            return Err(DecodeError::TooMany { what: "properties", max });
+        }
+        check_value(&mut reader, rule)?;
+    }
+    // Section 3.1.2.11.10.
+    if seen.has(PropertyId::AuthenticationData) && !seen.has(PropertyId::AuthenticationMethod) {
+        return Err(DecodeError::PropertyValue(PropertyId::AuthenticationData));
+    }
+    Ok(seen)
+}
+
+/// Reads a value and holds it to the ranges of section 2.2.2.2 and of each property's own section.
+#[inline]
+fn check_value(reader: &mut Reader<'_>, rule: table::Rule) -> Result<(), DecodeError> {
+    let id = rule.id;
+    let fits = match rule.kind {
+        Kind::Pair => {
+            reader.text()?;
+            reader.text()?;
+            true
+        }
+        Kind::Text => {
+            let bytes = reader.binary()?;
+            let glance = text::check(bytes)?;
+            // [v5 MQTT-3.3.2-14]
+            id != PropertyId::ResponseTopic || topic::check_name(bytes, glance).is_ok()
+        }
+        Kind::Binary => reader.binary().map(|_| true)?,
+        Kind::Bool => reader.u8()? <= 1,
+        Kind::U16 => {
+            let value = reader.u16()?;
+            // [v5 MQTT-3.3.2-8] for the alias; section 3.1.2.11.3 for Receive Maximum
+            value != 0 || !matches!(id, PropertyId::ReceiveMaximum | PropertyId::TopicAlias)
+        }
+        Kind::U32 => reader.u32()? != 0 || id != PropertyId::MaximumPacketSize,
+        // The only one is the Subscription Identifier (section 3.8.2.1.2).
+        Kind::VarInt => reader.var_int()? != 0,
+    };
+    if fits { Ok(()) } else { Err(DecodeError::PropertyValue(id)) }
+}
+
+/// A message forwarded to several of one's subscriptions carries several identifiers (section 3.3.2.3.8).
+#[inline]
+fn may_repeat(id: PropertyId, context: Context) -> bool {
+    match id {
+        PropertyId::UserProperty => true,
+        PropertyId::SubscriptionIdentifier => context == Context::Publish,
+        _ => false,
+    }
+}
+
+#[cold]
+fn misplaced(rule: table::Rule, context: Context) -> DecodeError {
+    if !rule.allows(context.by_either()) {
+        return DecodeError::MisplacedProperty(rule.id);
+    }
+    DecodeError::WrongDirection {
+        what: match rule.id {
+            // [v5 MQTT-3.3.4-6]
+            PropertyId::SubscriptionIdentifier => "a Subscription Identifier in PUBLISH",
+            // [v5 MQTT-3.14.2-2]
+            PropertyId::SessionExpiryInterval => "a Session Expiry Interval in DISCONNECT",
+            // Section 3.14.2.2.5.
+            _ => "a Server Reference in DISCONNECT",
+        },
+    }
 }
 
 /// The properties in the order in which they stand on the wire.
 #[derive(Clone)]
-pub struct Iter<'a>(&'a [u8]);
+pub struct Iter<'a>(value::Values<'a>);
 
 impl<'a> Iterator for Iter<'a> {
     type Item = Property<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Property<'a>> {
-        let (property, rest) = value::split(self.0)?;
-        self.0 = rest;
-        Some(property)
+        Property::take(&mut self.0)
     }
 }
 
@@ -190,8 +275,9 @@ impl<'a> PropertiesRef<'a> {
 
     /// All of them, in order.
     #[must_use]
+    #[inline]
     pub fn iter(self) -> Iter<'a> {
-        Iter(self.0)
+        Iter(value::Values::new(self.0))
     }
 
     /// Whether there are none.
@@ -266,13 +352,22 @@ impl<'a> PropertiesRef<'a> {
     }
 }
 
+impl<'a> IntoIterator for PropertiesRef<'a> {
+    type Item = Property<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
 impl fmt::Debug for PropertiesRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.iter().fmt(f)
     }
 }
 
-impl fmt::Debug for Properties {
+impl<B: Buffer> fmt::Debug for Properties<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }

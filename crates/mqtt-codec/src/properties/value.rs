@@ -1,11 +1,34 @@
 //! One property with its value: read, checked, laid out.
 
 use core::fmt;
+use core::ops::Range;
 
-use super::{Kind, PropertyId};
+use super::PropertyId;
 use crate::layout::Sink;
-use crate::reader::{self, Reader};
+use crate::reader;
 use crate::{DecodeError, text, topic};
+
+/// Takes a value of this kind.
+macro_rules! take {
+    ($values:ident, Bool) => {
+        $values.array().map(|[byte]| byte != 0)
+    };
+    ($values:ident, U16) => {
+        $values.array().map(u16::from_be_bytes)
+    };
+    ($values:ident, U32) => {
+        $values.array().map(u32::from_be_bytes)
+    };
+    ($values:ident, VarInt) => {
+        $values.var_int()
+    };
+    ($values:ident, Text) => {
+        $values.text()
+    };
+    ($values:ident, Binary) => {
+        $values.binary()
+    };
+}
 
 macro_rules! property {
     ($($name:ident($kind:ident $type:ty),)*) => {
@@ -39,13 +62,14 @@ macro_rules! property {
                 }
             }
 
-            /// Puts number and value together; `None` when they are of different types, which the table excludes.
-            fn from_wire(id: PropertyId, wire: Wire<'a>) -> Option<Self> {
-                match (id, wire) {
-                    $((PropertyId::$name, Wire::$kind(value)) => Some(Self::$name(value)),)*
-                    (PropertyId::UserProperty, Wire::Pair(name, value)) => Some(Self::UserProperty(name, value)),
-                    _ => None,
-                }
+            /// The next property of a set that was validated before.
+            #[inline]
+            pub(super) fn take(values: &mut Values<'a>) -> Option<Self> {
+                let [number] = values.array()?;
+                Some(match PropertyId::from_u32(number.into())? {
+                    $(PropertyId::$name => Self::$name(take!(values, $kind)?),)*
+                    PropertyId::UserProperty => Self::UserProperty(values.text()?, values.text()?),
+                })
             }
         }
     };
@@ -114,7 +138,9 @@ impl Property<'_> {
             Self::ReceiveMaximum(value) | Self::TopicAlias(value) => value != 0,
             Self::MaximumPacketSize(value) => value != 0,
             Self::SubscriptionIdentifier(value) => value != 0 && value <= crate::codec::MAX_VAR_INT,
-            Self::ResponseTopic(value) => topic::check_name(value.as_bytes()).is_ok(),
+            Self::ResponseTopic(value) => {
+                topic::check_name(value.as_bytes(), text::glance(value.as_bytes())).is_ok()
+            }
             _ => true,
         };
         if !fits {
@@ -151,54 +177,63 @@ impl Property<'_> {
     }
 }
 
-/// Reads the next property of untrusted bytes.
-pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Property<'a>, DecodeError> {
-    let number = reader.var_int()?;
-    let id = PropertyId::from_u32(number).ok_or(DecodeError::UnknownProperty(number))?;
-    let wire = match id.kind() {
-        Kind::Bool => match reader.u8()? {
-            0 => Wire::Bool(false),
-            1 => Wire::Bool(true),
-            _ => return Err(DecodeError::PropertyValue(id)),
-        },
-        Kind::U16 => Wire::U16(reader.u16()?),
-        Kind::U32 => Wire::U32(reader.u32()?),
-        Kind::VarInt => Wire::VarInt(reader.var_int()?),
-        Kind::Text => Wire::Text(reader.text_ref()?),
-        Kind::Binary => Wire::Binary(reader.binary_ref()?),
-        Kind::Pair => Wire::Pair(reader.text_ref()?, reader.text_ref()?),
-    };
-    Property::from_wire(id, wire).ok_or(DecodeError::UnknownProperty(number))
+/// The bytes of properties that were validated before, from the next one on.
+#[derive(Clone)]
+pub(super) struct Values<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// All of `bytes` as a string, if it is one. It mostly is: names and values are short and in ASCII, and so are the
+    /// numbers between them. Then a value is cut out of it without looking at its bytes once more.
+    text: Option<&'a str>,
 }
 
-/// The first property of bytes that were validated before, and what is behind it.
-pub(super) fn split(bytes: &[u8]) -> Option<(Property<'_>, &[u8])> {
-    let (&number, rest) = bytes.split_first()?;
-    let id = PropertyId::from_u32(number.into())?;
-    let (wire, rest) = match id.kind() {
-        Kind::Bool => rest.split_first().map(|(value, rest)| (Wire::Bool(*value != 0), rest))?,
-        Kind::U16 => {
-            rest.split_first_chunk().map(|(value, rest)| (Wire::U16(u16::from_be_bytes(*value)), rest))?
-        }
-        Kind::U32 => {
-            rest.split_first_chunk().map(|(value, rest)| (Wire::U32(u32::from_be_bytes(*value)), rest))?
-        }
-        Kind::VarInt => {
-            let (value, len) = reader::var_int(rest).ok()??;
-            (Wire::VarInt(value), rest.get(len..)?)
-        }
-        Kind::Text => split_binary(rest).map(|(value, rest)| (Wire::Text(text::checked(value)), rest))?,
-        Kind::Binary => split_binary(rest).map(|(value, rest)| (Wire::Binary(value), rest))?,
-        Kind::Pair => {
-            let (name, rest) = split_binary(rest)?;
-            let (value, rest) = split_binary(rest)?;
-            (Wire::Pair(text::checked(name), text::checked(value)), rest)
-        }
-    };
-    Some((Property::from_wire(id, wire)?, rest))
-}
+impl<'a> Values<'a> {
+    /// What is longer is not looked at as a whole, in case only one value is wanted.
+    const WHOLE: usize = 512;
 
-fn split_binary(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(u16::from_be_bytes(*len).into())
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let text = if bytes.is_empty() || bytes.len() > Self::WHOLE {
+            None
+        } else {
+            core::str::from_utf8(bytes).ok()
+        };
+        Self { bytes, at: 0, text }
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let array = self.bytes.get(self.at..)?.first_chunk()?;
+        self.at = self.at.saturating_add(N);
+        Some(*array)
+    }
+
+    fn var_int(&mut self) -> Option<u32> {
+        let (value, len) = reader::var_int(self.bytes.get(self.at..)?).ok()??;
+        self.at = self.at.saturating_add(len);
+        Some(value)
+    }
+
+    #[inline]
+    fn span(&mut self) -> Option<Range<usize>> {
+        let len = u16::from_be_bytes(self.array()?);
+        let start = self.at;
+        self.at = start.saturating_add(len.into());
+        Some(start..self.at)
+    }
+
+    #[inline]
+    fn binary(&mut self) -> Option<&'a [u8]> {
+        let span = self.span()?;
+        self.bytes.get(span)
+    }
+
+    #[inline]
+    fn text(&mut self) -> Option<&'a str> {
+        let span = self.span()?;
+        match self.text {
+            Some(text) => text.get(span),
+            None => self.bytes.get(span).map(text::checked),
+        }
+    }
 }

@@ -17,7 +17,7 @@ fn a_second_connect_closes_the_connection() {
     for version in BOTH {
         let mut world = World::new();
         world.client(1, version, "a");
-        world.send(1, hello(version, "a"));
+        world.send(1, hello(version, "a").build().unwrap());
         world.assert_ended(1, version, ReasonCode::ProtocolError);
     }
 }
@@ -118,7 +118,7 @@ fn a_will_at_qos_2_is_refused() {
         let mut connect = hello(version, "a");
         connect.will = Some(Will { qos: QoS::ExactlyOnce, ..will("w") });
         world.open(1);
-        world.send(1, connect);
+        world.send(1, connect.build().unwrap());
         let refusal = ConnAck::new(false, ReasonCode::QoSNotSupported);
         assert_eq!(world.next(1), version.is_v5().then(|| refusal.into()));
         assert!(world.open.is_empty());

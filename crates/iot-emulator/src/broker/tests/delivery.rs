@@ -117,10 +117,10 @@ fn topic_aliases_stand_for_topics() {
     world.client(1, Version::V5, "a");
     world.subscribe(1, "#", at(QoS::AtMostOnce));
     let alias = with(Property::TopicAlias(8));
-    world.send(1, message("long/topic", "1").with_properties(&alias));
-    world.send(1, unnamed("2").with_properties(&alias));
-    world.send(1, message("other", "3").with_properties(&alias));
-    world.send(1, unnamed("4").with_properties(&alias));
+    world.send(1, message("long/topic", "1").with_properties(&alias).unwrap());
+    world.send(1, unnamed("2").with_properties(&alias).unwrap());
+    world.send(1, message("other", "3").with_properties(&alias).unwrap());
+    world.send(1, unnamed("4").with_properties(&alias).unwrap());
     let received = world.publishes(1);
     assert!(received.iter().all(|publish| publish.properties().is_empty()));
     let shown: Vec<_> = received.iter().map(shown).collect();
@@ -132,7 +132,7 @@ fn a_topic_alias_above_the_maximum_ends_the_connection() {
     // [MQTT-3.3.2-9]
     let mut world = World::new();
     world.client(1, Version::V5, "a");
-    world.send(1, message("t", "x").with_properties(&with(Property::TopicAlias(9))));
+    world.send(1, message("t", "x").with_properties(&with(Property::TopicAlias(9))).unwrap());
     world.assert_ended(1, Version::V5, ReasonCode::TopicAliasInvalid);
 }
 
@@ -142,10 +142,10 @@ fn an_unknown_topic_alias_ends_the_connection_and_none_outlives_it() {
     let mut world = World::new();
     let alias = with(Property::TopicAlias(1));
     world.connect(1, resume(Version::V5, "a"));
-    world.send(1, message("t", "x").with_properties(&alias));
+    world.send(1, message("t", "x").with_properties(&alias).unwrap());
     world.lose(1);
     world.connect(2, resume(Version::V5, "a"));
-    world.send(2, unnamed("x").with_properties(&alias));
+    world.send(2, unnamed("x").with_properties(&alias).unwrap());
     world.assert_ended(2, Version::V5, ReasonCode::ProtocolError);
 }
 
@@ -179,7 +179,10 @@ fn the_expiry_interval_is_passed_on_less_the_time_waited() {
         let properties = with(Property::MessageExpiryInterval(seconds));
         world.send(
             2,
-            message("t", &seconds.to_string()).at_least_once(packet_id(1)).with_properties(&properties),
+            message("t", &seconds.to_string())
+                .at_least_once(packet_id(1))
+                .with_properties(&properties)
+                .unwrap(),
         );
     }
     world.pass(secs(12));

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A client with a will at connection 1, and one that watches at connection 2.
-fn world_with_will(version: Version, connect: impl FnOnce(&mut Connect)) -> World {
+fn world_with_will(version: Version, connect: impl FnOnce(&mut ConnectBuilder)) -> World {
     let mut world = World::new();
     world.client(2, Version::V5, "watch");
     world.subscribe(2, "will", at(QoS::AtMostOnce));

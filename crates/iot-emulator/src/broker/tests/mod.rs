@@ -9,9 +9,10 @@ mod routing;
 mod sessions;
 
 use mqtt_codec::packet::{
-    Ack, ConnAck, Connect, Disconnect, Publish, Subscribe, SubscriptionOptions, Unsubscribe, Will,
+    Ack, ConnAck, ConnectBuilder, Disconnect, Publish, Subscribe, SubscriptionOptions, Unsubscribe, Will,
 };
 use mqtt_codec::{Properties, Property, QoS};
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use super::*;
@@ -43,7 +44,7 @@ impl World {
             match output {
                 Output::Send { connection, version, packet } => {
                     assert!(self.open.contains(&connection.0), "{packet:?} to a connection that is gone");
-                    Codec::client(version).encoded_len(&packet).unwrap();
+                    Codec::server_after_connect(version).encoded_len(&packet).unwrap();
                     self.sent.entry(connection.0).or_default().push_back(packet);
                 }
                 Output::Close(id) => assert!(self.open.remove(&id.0)),
@@ -85,9 +86,9 @@ impl World {
         self.now = end;
     }
 
-    fn connect(&mut self, id: u64, connect: Connect) -> ConnAck {
+    fn connect(&mut self, id: u64, connect: impl Borrow<ConnectBuilder>) -> ConnAck {
         self.open(id);
-        self.send(id, connect);
+        self.send(id, connect.borrow().build().unwrap());
         match self.next(id) {
             Some(Packet::ConnAck(ack)) => ack,
             other => panic!("no CONNACK but {other:?}"),
@@ -156,12 +157,12 @@ impl World {
     }
 }
 
-fn hello(version: Version, name: &str) -> Connect {
-    Connect::new(version, Text::try_from(name).unwrap())
+fn hello(version: Version, name: &str) -> ConnectBuilder {
+    ConnectBuilder::new(version, Text::try_from(name).unwrap())
 }
 
 /// A CONNECT for a session that lives on.
-fn resume(version: Version, name: &str) -> Connect {
+fn resume(version: Version, name: &str) -> ConnectBuilder {
     let mut connect = hello(version, name);
     connect.clean_start = false;
     if version.is_v5() {

@@ -28,7 +28,7 @@ impl Random {
         }
     }
 
-    fn connect(&mut self) -> Connect {
+    fn connect(&mut self) -> ConnectBuilder {
         let version = BOTH[usize::try_from(self.below(2)).unwrap()];
         let mut connect = hello(version, self.of(&["a", "b", "c", "d"]));
         connect.clean_start = self.below(3) == 0;
@@ -57,7 +57,8 @@ impl Random {
                 let mut publish = publish.with_retain(self.below(4) == 0);
                 if version.is_v5() && self.below(2) == 0 {
                     let seconds = u32::try_from(self.below(30)).unwrap();
-                    publish = publish.with_properties(&with(Property::MessageExpiryInterval(seconds)));
+                    publish =
+                        publish.with_properties(&with(Property::MessageExpiryInterval(seconds))).unwrap();
                 }
                 match self.qos() {
                     QoS::AtMostOnce => publish.into(),
@@ -100,7 +101,7 @@ fn whatever_clients_do_the_broker_stays_within_its_bounds() {
                 (0..=1, _) | (_, None) => {
                     next += 1;
                     world.open(next);
-                    world.send(next, random.connect());
+                    world.send(next, random.connect().build().unwrap());
                 }
                 (2, Some(id)) => world.lose(id),
                 (3, Some(_)) => world.pass(Duration::from_millis(random.below(20_000))),

@@ -17,7 +17,7 @@ fn messages_cross_versions_and_lose_what_3_1_1_cannot_carry() {
         .unwrap()
         .with(Property::UserProperty("k", "2"))
         .unwrap();
-    world.send(1, message("a/b", "x").with_properties(&properties));
+    world.send(1, message("a/b", "x").with_properties(&properties).unwrap());
     let (new, old) = (world.publishes(1), world.publishes(2));
     assert_eq!((shown(&new[0]), shown(&old[0])), ("a/b=x".into(), "a/b=x".into()));
     assert_eq!(new[0].properties_bytes(), properties);
@@ -184,7 +184,7 @@ fn a_retained_message_expires() {
     connect.keep_alive = 0;
     world.connect(1, connect);
     let properties = with(Property::MessageExpiryInterval(10));
-    world.send(1, message("t", "x").with_retain(true).with_properties(&properties));
+    world.send(1, message("t", "x").with_retain(true).with_properties(&properties).unwrap());
     world.pass(secs(4));
     world.subscribe(1, "t", at(QoS::AtMostOnce));
     assert_eq!(world.publishes(1)[0].properties().message_expiry_interval(), Some(6));

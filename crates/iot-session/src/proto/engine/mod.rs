@@ -110,7 +110,7 @@ impl Engine {
         let own = now.mono.after(self.options.connect_timeout);
         let deadline = link.deadline.map_or(own, |deadline| deadline.min(own));
         self.state = State::Connecting { deadline };
-        self.clean_start = connect.clean_start;
+        self.clean_start = connect.clean_start();
         self.incoming.restart();
         self.send(now, connect);
     }
