@@ -161,7 +161,7 @@ impl Table {
         match promised {
             Some(promised) if promised == count => {}
             Some(promised) => {
-                table.fault(0, &format!("{promised} statements are promised, {count} are here"))
+                table.fault(0, &format!("{promised} statements are promised, {count} are here"));
             }
             None => table.fault(0, "no comment at the top says how many statements there are"),
         }
