@@ -6,15 +6,19 @@
 //! (`fn mqtt5_3_3_2_2_no_wildcards()`, or `// also [v5 MQTT-3.3.2-2]` right above a test of another name).
 
 mod report;
+mod rust;
 mod sources;
+mod standard;
 mod table;
+mod tags;
 
 use std::fs;
 use std::path::Path;
 
 use report::Report;
 use sources::Sources;
-use table::{Standard, Table};
+use standard::Standard;
+use table::Table;
 
 use crate::Result;
 use crate::cargo::workspace_root;

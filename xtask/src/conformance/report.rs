@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::sources::{Mention, Sources};
-use super::table::{Owner, Row, Standard, Table};
+use super::standard::Standard;
+use super::table::{Owner, Row, Table};
 use crate::Result;
 
 /// Every statement with what the sources and tests say of it.
@@ -124,15 +125,17 @@ fn print_table(out: &mut String, statements: &[Statement]) {
     out.push_str(
         "| statement | owner | what it asks for | cited | tested | note |\n|---|---|---|---|---|---|\n",
     );
-    for Statement { row, cited, tested } in statements {
-        let (cited, tested) = (first_of(cited), first_of(tested));
-        let note =
-            if row.owner == Owner::Codec && cited.is_empty() && tested.is_empty() && row.note.is_empty() {
-                "not covered"
-            } else {
-                &row.note
-            };
-        let cells = [&row.tag, &row.owner.to_string(), &row.what, &cited, &tested, note];
+    for statement in statements {
+        let Statement { row, cited, tested } = statement;
+        let mut notes = Vec::new();
+        if row.owner == Owner::Codec && matches!(statement.standing(), Standing::Open(_)) {
+            notes.push("NOT COVERED");
+        }
+        if !row.note.is_empty() {
+            notes.push(&row.note);
+        }
+        let (owner, cited, tested) = (row.owner.to_string(), first_of(cited), first_of(tested));
+        let cells = [&row.tag, &owner, &row.what, &cited, &tested, &notes.join("; ")];
         // A bar would end the cell.
         let cells = cells.map(|cell| cell.replace('|', "\\|"));
         _ = writeln!(out, "| {} |", cells.join(" | "));
@@ -215,13 +218,13 @@ mod tests {
     #[test]
     fn a_row_is_a_line_of_a_markdown_table() {
         let mut out = String::new();
-        print_table(&mut out, &[statement(&["a:1", "a:2", "c:3"], &["b:t"], ""), statement(&[], &[], "")]);
+        print_table(&mut out, &[statement(&["a:1", "a:2", "c:3"], &["b:t"], ""), statement(&[], &[], "why")]);
         let lines: Vec<&str> = out.lines().skip(2).collect();
         assert_eq!(
             lines,
             [
                 "| MQTT-4.7.1-1 | codec | The wildcard # is last: a\\|b. | a:1 +2 | b:t |  |",
-                "| MQTT-4.7.1-1 | codec | The wildcard # is last: a\\|b. |  |  | not covered |",
+                "| MQTT-4.7.1-1 | codec | The wildcard # is last: a\\|b. |  |  | NOT COVERED; why |",
                 "",
             ]
         );
