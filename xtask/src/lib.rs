@@ -3,6 +3,7 @@
 //! - [`tidy`]: the rules that no compiler holds (who may depend on whom, no clock in a stage, ...).
 //! - [`features`]: every crate alone, with each of its features alone.
 //! - [`trees`]: how many crates a user pulls in with each of ours.
+//! - [`conformance`]: every normative statement of both standards, and what shows that the codec meets its own.
 //! - [`interop`]: our client and our emulator against programs we did not write.
 //! - [`fuzz`]: every fuzz target for some seconds, on a copy of its corpus.
 //!
@@ -10,6 +11,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 pub mod cargo;
+pub mod conformance;
 pub mod features;
 pub mod fuzz;
 pub mod interop;

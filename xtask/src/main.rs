@@ -41,6 +41,16 @@ enum Command {
     Features,
     /// Check how many crates each of ours pulls in, and that the core pulls no runtime.
     Trees,
+    /// List every normative statement of MQTT 3.1.1 and 5.0, who can meet it, and what shows that the codec does.
+    ///
+    /// Prints a Markdown table for each standard: the statement, its owner, where the codec's sources cite it and which
+    /// test bears its number, then totals and what is not covered. Exits with 1 when one of the codec's statements is
+    /// neither covered nor excused, and when a citation or a test names a statement that does not exist.
+    Conformance {
+        /// Print the totals and what is not covered only.
+        #[arg(long)]
+        summary: bool,
+    },
     /// Check our client against a real Mosquitto, and the emulator against mosquitto_pub and mosquitto_sub.
     ///
     /// Installs Mosquitto where it can (Debian and Ubuntu, as root) and says what to install where it cannot. All of
@@ -58,6 +68,7 @@ fn main() -> ExitCode {
         Command::Fuzz { secs, target } => xtask::fuzz::run(secs, target.as_deref()),
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),
+        Command::Conformance { summary } => xtask::conformance::run(summary),
         Command::Interop => xtask::interop::run(),
     };
     match outcome {
