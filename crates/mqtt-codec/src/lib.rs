@@ -7,6 +7,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod buffer;
 mod codec;
 mod error;
@@ -24,7 +26,10 @@ mod text;
 #[cfg(feature = "tokio-util")]
 mod tokio_util;
 mod topic;
+mod topic_tree;
 
+#[cfg(feature = "arbitrary")]
+pub use crate::arbitrary::VersionedPacket;
 pub use buffer::Buffer;
 pub use codec::Codec;
 pub use error::{DecodeError, EncodeError, ErrorKind};
@@ -35,3 +40,4 @@ pub use reason::ReasonCode;
 pub use rules::{Leniency, Limits};
 pub use text::{InvalidText, Text};
 pub use topic::{InvalidTopic, TopicFilter, TopicName, matches};
+pub use topic_tree::{Matches, TopicTree};

@@ -209,6 +209,12 @@ fn check_value(reader: &mut Reader<'_>, rule: table::Rule) -> Result<(), DecodeE
     if fits { Ok(()) } else { Err(DecodeError::PropertyValue(id)) }
 }
 
+/// Whether the property may stand in `context`.
+#[cfg(feature = "arbitrary")]
+pub(crate) fn allows(id: PropertyId, context: Context) -> bool {
+    table::rule(id as u32).is_some_and(|rule| rule.allows(context))
+}
+
 /// A message forwarded to several of one's subscriptions carries several identifiers (section 3.3.2.3.8).
 #[inline]
 fn may_repeat(id: PropertyId, context: Context) -> bool {

@@ -1,0 +1,416 @@
+//! Many filters at once: which of them ask for a topic?
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+use core::iter::Chain;
+use core::slice;
+
+use crate::topic::split_share;
+use crate::{Buffer, TopicFilter};
+
+/// A map from topic filters to values that finds all filters which match a topic, for brokers and routers.
+///
+/// A look-up walks the levels of the topic, not the filters: its cost grows with the depth of the topic and the number
+/// of matches, not with the number of filters. It allocates only where `+` makes the walk branch. Matching follows
+/// section 4.7 of both standards, like [`matches()`](crate::matches); `$share/<name>/<filter>` is kept apart from
+/// `<filter>` and from other names, and matches what `<filter>` does.
+///
+/// ```
+/// use mqtt_codec::{TopicFilter, TopicTree};
+///
+/// let mut tree = TopicTree::new();
+/// tree.insert(&TopicFilter::try_from("sport/+/score")?, "scores");
+/// tree.insert(&TopicFilter::try_from("sport/#")?, "everything");
+/// tree.insert(&TopicFilter::try_from("$share/group/sport/#")?, "a group");
+/// let mut found: Vec<_> = tree.matches(b"sport/tennis/score").copied().collect();
+/// found.sort_unstable();
+/// assert_eq!(found, ["a group", "everything", "scores"]);
+/// assert_eq!(tree.remove(&TopicFilter::try_from("sport/#")?), Some("everything"));
+/// assert_eq!(tree.matches(b"sport").copied().collect::<Vec<_>>(), ["a group"]);
+/// # Ok::<(), mqtt_codec::InvalidTopic>(())
+/// ```
+#[derive(Clone)]
+pub struct TopicTree<T> {
+    /// The root is the first. Nodes are reached by number, so that dropping a deep tree needs no deep stack.
+    nodes: Vec<Node<T>>,
+    /// Numbers of nodes that are in use no more.
+    free: Vec<usize>,
+    len: usize,
+}
+
+#[derive(Clone)]
+struct Node<T> {
+    levels: BTreeMap<Box<[u8]>, usize>,
+    plus: Option<usize>,
+    /// Of filters that end here.
+    here: Vec<Entry<T>>,
+    /// Of filters that go on with `#`.
+    hash: Vec<Entry<T>>,
+}
+
+#[derive(Clone)]
+struct Entry<T> {
+    share: Option<Box<[u8]>>,
+    value: T,
+}
+
+const ROOT: usize = 0;
+
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self { levels: BTreeMap::new(), plus: None, here: Vec::new(), hash: Vec::new() }
+    }
+}
+
+impl<T> Node<T> {
+    fn is_empty(&self) -> bool {
+        self.levels.is_empty() && self.plus.is_none() && self.here.is_empty() && self.hash.is_empty()
+    }
+
+    fn child(&self, level: &[u8]) -> Option<usize> {
+        if level == b"+" { self.plus } else { self.levels.get(level).copied() }
+    }
+
+    fn entries(&self, hash: bool) -> &Vec<Entry<T>> {
+        if hash { &self.hash } else { &self.here }
+    }
+
+    fn entries_mut(&mut self, hash: bool) -> &mut Vec<Entry<T>> {
+        if hash { &mut self.hash } else { &mut self.here }
+    }
+}
+
+/// A filter taken apart: the group, the levels, and whether `#` is the last of them.
+struct Path<'a> {
+    share: Option<&'a [u8]>,
+    /// `None` for the filter `#`.
+    levels: Option<&'a [u8]>,
+    hash: bool,
+}
+
+impl<'a> Path<'a> {
+    fn of(filter: &'a [u8]) -> Self {
+        let (share, filter) = split_share(filter);
+        let (levels, hash) = match filter.strip_suffix(b"#") {
+            // A filter is valid, so that there is a slash or nothing before the `#`.
+            Some(before) => (before.strip_suffix(b"/"), true),
+            None => (Some(filter), false),
+        };
+        Self { share, levels, hash }
+    }
+
+    fn levels(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.levels.into_iter().flat_map(|levels| levels.split(|byte| *byte == b'/'))
+    }
+
+    fn position<T>(&self, entries: &[Entry<T>]) -> Option<usize> {
+        entries.iter().position(|entry| entry.share.as_deref() == self.share)
+    }
+}
+
+impl<T> Default for TopicTree<T> {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), free: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> TopicTree<T> {
+    /// Without any filter; allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of filters.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no filter.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds a filter, or gives it another value; returns the one before.
+    pub fn insert(&mut self, filter: &TopicFilter<impl Buffer>, value: T) -> Option<T> {
+        let path = Path::of(filter.as_bytes());
+        if self.nodes.is_empty() {
+            self.nodes.push(Node::default());
+        }
+        let mut at = ROOT;
+        for level in path.levels() {
+            at = self.child_or_new(at, level);
+        }
+        let entries = self.nodes.get_mut(at)?.entries_mut(path.hash);
+        if let Some(entry) = path.position(entries).and_then(|position| entries.get_mut(position)) {
+            return Some(core::mem::replace(&mut entry.value, value));
+        }
+        entries.push(Entry { share: path.share.map(Box::from), value });
+        self.len = self.len.saturating_add(1);
+        None
+    }
+
+    fn child_or_new(&mut self, at: usize, level: &[u8]) -> usize {
+        if let Some(child) = self.nodes.get(at).and_then(|node| node.child(level)) {
+            return child;
+        }
+        let child = self.free.pop().unwrap_or_else(|| {
+            self.nodes.push(Node::default());
+            self.nodes.len().saturating_sub(1)
+        });
+        if let Some(node) = self.nodes.get_mut(at) {
+            if level == b"+" {
+                node.plus = Some(child);
+            } else {
+                node.levels.insert(Box::from(level), child);
+            }
+        }
+        child
+    }
+
+    /// The value of this very filter.
+    #[must_use]
+    pub fn get(&self, filter: &TopicFilter<impl Buffer>) -> Option<&T> {
+        let path = Path::of(filter.as_bytes());
+        let entries = self.nodes.get(self.find(&path)?)?.entries(path.hash);
+        entries.get(path.position(entries)?).map(|entry| &entry.value)
+    }
+
+    /// The value of this very filter, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, filter: &TopicFilter<impl Buffer>) -> Option<&mut T> {
+        let path = Path::of(filter.as_bytes());
+        let at = self.find(&path)?;
+        let entries = self.nodes.get_mut(at)?.entries_mut(path.hash);
+        let position = path.position(entries)?;
+        entries.get_mut(position).map(|entry| &mut entry.value)
+    }
+
+    fn find(&self, path: &Path<'_>) -> Option<usize> {
+        let root = if self.nodes.is_empty() { None } else { Some(ROOT) };
+        path.levels().try_fold(root?, |at, level| self.nodes.get(at)?.child(level))
+    }
+
+    /// Takes a filter out and returns its value.
+    pub fn remove(&mut self, filter: &TopicFilter<impl Buffer>) -> Option<T> {
+        let path = Path::of(filter.as_bytes());
+        let at = self.find(&path)?;
+        let entries = self.nodes.get_mut(at)?.entries_mut(path.hash);
+        let position = path.position(entries)?;
+        let entry = entries.swap_remove(position);
+        self.len = self.len.saturating_sub(1);
+        self.prune(&path);
+        Some(entry.value)
+    }
+
+    /// Gives back the nodes along `path` that nothing hangs on any more.
+    fn prune(&mut self, path: &Path<'_>) {
+        let mut way = Vec::new();
+        let mut at = ROOT;
+        for level in path.levels() {
+            way.push((at, level));
+            match self.nodes.get(at).and_then(|node| node.child(level)) {
+                Some(child) => at = child,
+                None => return,
+            }
+        }
+        for (parent, level) in way.into_iter().rev() {
+            if !self.nodes.get(at).is_some_and(Node::is_empty) {
+                return;
+            }
+            self.free.push(at);
+            if let Some(node) = self.nodes.get_mut(parent) {
+                if level == b"+" {
+                    node.plus = None;
+                } else {
+                    node.levels.remove(level);
+                }
+            }
+            at = parent;
+        }
+    }
+
+    /// The values of all filters that match `topic`, the bytes of a valid topic name, in no particular order.
+    #[must_use]
+    pub fn matches<'n>(&self, topic: &'n [u8]) -> Matches<'_, 'n, T> {
+        let start = Visit { node: ROOT, rest: Some(topic), wildcards: topic.first() != Some(&b'$') };
+        Matches {
+            nodes: &self.nodes,
+            entries: [].iter().chain([].iter()),
+            next: Some(start),
+            branches: Vec::new(),
+        }
+    }
+
+    /// All values, in no particular order.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.nodes.iter().flat_map(|node| node.here.iter().chain(&node.hash)).map(|entry| &entry.value)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for TopicTree<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.values()).finish()
+    }
+}
+
+/// The values of the filters that match a topic: see [`TopicTree::matches`].
+pub struct Matches<'t, 'n, T> {
+    nodes: &'t [Node<T>],
+    entries: Chain<slice::Iter<'t, Entry<T>>, slice::Iter<'t, Entry<T>>>,
+    next: Option<Visit<'n>>,
+    /// Where the walk could also have gone. A node is reached in one way only, so that none is visited twice.
+    branches: Vec<Visit<'n>>,
+}
+
+#[derive(Clone, Copy)]
+struct Visit<'n> {
+    node: usize,
+    /// The levels that are left; `None` behind the last.
+    rest: Option<&'n [u8]>,
+    /// Not at the first level of a topic that begins with `$` [v5 MQTT-4.7.2-1, v3.1.1 MQTT-4.7.2-1].
+    wildcards: bool,
+}
+
+impl<'t, T> Iterator for Matches<'t, '_, T> {
+    type Item = &'t T;
+
+    fn next(&mut self) -> Option<&'t T> {
+        loop {
+            if let Some(entry) = self.entries.next() {
+                return Some(&entry.value);
+            }
+            let visit = self.next.take().or_else(|| self.branches.pop())?;
+            let node = self.nodes.get(visit.node)?;
+            let hash = if visit.wildcards { node.hash.as_slice() } else { &[] };
+            let Some(rest) = visit.rest else {
+                // `a/#` matches `a` too (section 4.7.1.2).
+                self.entries = node.here.iter().chain(hash);
+                continue;
+            };
+            self.entries = hash.iter().chain(&[]);
+            let mut parts = rest.splitn(2, |byte| *byte == b'/');
+            let (level, rest) = (parts.next()?, parts.next());
+            let go = |node| Visit { node, rest, wildcards: true };
+            self.next = node.levels.get(level).map(|node| go(*node));
+            if let Some(plus) = node.plus.filter(|_| visit.wildcards) {
+                match self.next {
+                    None => self.next = Some(go(plus)),
+                    Some(_) => self.branches.push(go(plus)),
+                }
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Matches<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matches").field("branches", &self.branches.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matches;
+
+    const FILTERS: [&str; 16] = [
+        "#",
+        "+",
+        "+/+",
+        "/#",
+        "/+",
+        "a",
+        "a/#",
+        "a/+",
+        "a/b",
+        "a/+/c",
+        "+/b/#",
+        "$SYS/#",
+        "$SYS/+",
+        "$share/g/a/+",
+        "$share/h/a/+",
+        "$share/g/#",
+    ];
+
+    fn filter(text: &str) -> TopicFilter {
+        TopicFilter::try_from(text).unwrap()
+    }
+
+    fn full() -> TopicTree<&'static str> {
+        let mut tree = TopicTree::new();
+        for text in FILTERS {
+            assert_eq!(tree.insert(&filter(text), text), None);
+        }
+        tree
+    }
+
+    fn found(tree: &TopicTree<&'static str>, topic: &str) -> Vec<&'static str> {
+        let mut found: Vec<_> = tree.matches(topic.as_bytes()).copied().collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn it_finds_what_matching_one_by_one_finds() {
+        let tree = full();
+        for topic in [
+            "a", "b", "/", "//", "a/", "a/b", "a/b/c", "a/x/c", "x/b", "x/b/c/d", "/b", "$SYS", "$SYS/a",
+            "$SYS/b/c",
+        ] {
+            let mut expected: Vec<_> =
+                FILTERS.into_iter().filter(|f| matches(f.as_bytes(), topic.as_bytes())).collect();
+            expected.sort_unstable();
+            assert_eq!(found(&tree, topic), expected, "{topic}");
+        }
+    }
+
+    #[test]
+    fn what_is_removed_leaves_nothing_behind() {
+        let mut tree = full();
+        assert_eq!(tree.len(), FILTERS.len());
+        assert_eq!(tree.insert(&filter("a/b"), "again"), Some("a/b"));
+        assert_eq!(tree.get(&filter("a/b")), Some(&"again"));
+        *tree.get_mut(&filter("a/b")).unwrap() = "a/b";
+        assert_eq!(tree.get(&filter("a/c")), None);
+        assert_eq!(tree.remove(&filter("a/c")), None);
+        for text in FILTERS {
+            assert_eq!(tree.remove(&filter(text)), Some(text));
+            assert!(!tree.values().any(|left| *left == text));
+            assert!(!found(&tree, "a/b").contains(&text));
+        }
+        assert!(tree.is_empty());
+        assert!(tree.nodes[ROOT].is_empty());
+        // Nodes are used again.
+        let nodes = tree.nodes.len();
+        for text in FILTERS {
+            tree.insert(&filter(text), text);
+        }
+        assert_eq!(tree.nodes.len(), nodes);
+    }
+
+    #[test]
+    fn the_deepest_filter_needs_no_deep_stack() {
+        let deep = "/".repeat(65_535);
+        let mut tree = TopicTree::new();
+        tree.insert(&filter(&deep), 1);
+        tree.insert(&filter(&"+/".repeat(32_767)), 2);
+        assert_eq!(tree.matches(deep.as_bytes()).count(), 1);
+        assert_eq!(tree.matches("x/".repeat(32_767).as_bytes()).copied().collect::<Vec<_>>(), [2]);
+        drop(tree.clone());
+        assert_eq!(tree.remove(&filter(&deep)), Some(1));
+        assert_eq!(tree.values().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_tree_matches_nothing() {
+        let mut tree = TopicTree::<u8>::new();
+        assert_eq!(tree.matches(b"a").next(), None);
+        assert_eq!(tree.remove(&filter("#")), None);
+        assert_eq!(alloc::format!("{tree:?}"), "[]");
+    }
+}
