@@ -4,6 +4,7 @@
 //! - [`features`]: every crate alone, with each of its features alone.
 //! - [`trees`]: how many crates a user pulls in with each of ours.
 //! - [`conformance`]: every normative statement of both standards, and what shows that the codec meets its own.
+//! - [`no_std`]: a program without `std` that uses the codec.
 //! - [`interop`]: our client and our emulator against programs we did not write.
 //! - [`fuzz`]: every fuzz target for some seconds, on a copy of its corpus.
 //!
@@ -15,6 +16,7 @@ pub mod conformance;
 pub mod features;
 pub mod fuzz;
 pub mod interop;
+pub mod no_std;
 pub mod tidy;
 pub mod trees;
 

@@ -51,6 +51,10 @@ enum Command {
         #[arg(long)]
         summary: bool,
     },
+    /// Build and run a program without std that uses mqtt-codec.
+    ///
+    /// The program brings an allocator and a panic handler of its own and links nothing but core, alloc and the C library.
+    NoStd,
     /// Check our client against a real Mosquitto, and the emulator against mosquitto_pub and mosquitto_sub.
     ///
     /// Installs Mosquitto where it can (Debian and Ubuntu, as root) and says what to install where it cannot. All of
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),
         Command::Conformance { summary } => xtask::conformance::run(summary),
+        Command::NoStd => xtask::no_std::run(),
         Command::Interop => xtask::interop::run(),
     };
     match outcome {
