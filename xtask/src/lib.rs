@@ -4,11 +4,13 @@
 //! - [`features`]: every crate alone, with each of its features alone.
 //! - [`trees`]: how many crates a user pulls in with each of ours.
 //! - [`interop`]: our client and our emulator against programs we did not write.
+//! - [`bench`]: what is measured, alone or next to what others measure.
 //! - [`fuzz`]: every fuzz target for some seconds, on a copy of its corpus.
 //!
 //! A new command is a module here and a line in `main.rs`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
+pub mod bench;
 pub mod cargo;
 pub mod features;
 pub mod fuzz;

@@ -6,11 +6,16 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::workload::{Checksum, Feed, Version, Workload};
+use crate::checksum::Checksum;
+use crate::workload::{Feed, Version, Workload};
 
 /// A codec as one side of the comparison.
 pub trait Adapter {
     fn name(&self) -> &'static str;
+    /// Whether decoded packets borrow from the receive buffer, which is less work than packets that can be kept.
+    fn borrows(&self) -> bool {
+        false
+    }
     /// `None` when the codec does not do this at all.
     fn decoder(&self, version: Version, workload: &Workload) -> Option<Decoder>;
     fn encoder(&self, version: Version, workload: &Workload) -> Option<Encoder>;

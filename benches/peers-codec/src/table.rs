@@ -60,6 +60,8 @@ pub enum Role {
 pub struct Column {
     pub name: String,
     pub role: Role,
+    /// Whether what it decodes borrows from the receive buffer.
+    pub borrows: bool,
 }
 
 /// All rows of one version and direction.
@@ -101,23 +103,35 @@ impl Table {
         let shown = self.shown();
         let mut head = vec!["row".to_owned()];
         head.extend(shown.iter().map(|at| self.columns[*at].name.clone()));
-        for at in shown.iter().filter(|at| self.columns[**at].role == Role::Ours) {
-            head.push(format!("{} ÷ best peer", self.columns[*at].name));
-        }
-        head.push("best peer".into());
+        let comparisons = self.comparisons(&shown);
+        head.extend(comparisons.iter().map(Comparison::head));
         let rows = self.rows.iter().map(|(name, cells)| {
             let mut line = vec![name.clone()];
             line.extend(shown.iter().map(|at| cells[*at].show(time)));
-            let best = self.best_peer(cells);
-            for at in shown.iter().filter(|at| self.columns[**at].role == Role::Ours) {
-                let ratio =
-                    cells[*at].measured().zip(best).map(|(ours, (_, best))| ours.median / best.median);
-                line.push(ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")));
-            }
-            line.push(best.map_or("-".into(), |(name, _)| name.to_owned()));
+            line.extend(comparisons.iter().map(|comparison| comparison.show(&self.columns, cells)));
             line
         });
         grid(&head, &rows.collect::<Vec<_>>())
+    }
+
+    /// Ours against the fastest of all peers; what can be kept against the fastest whose packets can be kept as well.
+    fn comparisons(&self, shown: &[usize]) -> Vec<Comparison<'_>> {
+        let ours: Vec<&Column> =
+            shown.iter().map(|at| &self.columns[*at]).filter(|column| column.role == Role::Ours).collect();
+        let mut comparisons: Vec<_> =
+            ours.iter().map(|ours| Comparison { ours: Some(ours.name.as_str()), owning: false }).collect();
+        comparisons.push(Comparison { ours: None, owning: false });
+        let measured = |at: usize| self.rows.iter().any(|(_, cells)| cells[at].measured().is_some());
+        let differ = shown.iter().any(|at| {
+            let column = &self.columns[*at];
+            column.role == Role::Peer && column.borrows && measured(*at)
+        });
+        if differ && self.direction == Direction::Decode {
+            let owned = ours.iter().filter(|ours| !ours.borrows);
+            comparisons.extend(owned.map(|ours| Comparison { ours: Some(ours.name.as_str()), owning: true }));
+            comparisons.push(Comparison { ours: None, owning: true });
+        }
+        comparisons
     }
 
     fn allocations(&self) -> String {
@@ -133,16 +147,13 @@ impl Table {
         grid(&head, &rows.collect::<Vec<_>>())
     }
 
-    /// The columns with anything in them: a codec without MQTT 5 takes no room there.
+    /// Every peer, and of the floors and ours those with anything in them.
     fn shown(&self) -> Vec<usize> {
-        let something = |at: &usize| self.rows.iter().any(|(_, cells)| cells[*at] != Cell::Absent);
+        let something = |at: &usize| {
+            self.columns[*at].role == Role::Peer
+                || self.rows.iter().any(|(_, cells)| cells[*at] != Cell::Absent)
+        };
         (0..self.columns.len()).filter(something).collect()
-    }
-
-    fn best_peer<'a>(&'a self, cells: &'a [Cell]) -> Option<(&'a str, &'a Measured)> {
-        let peers = self.columns.iter().zip(cells).filter(|(column, _)| column.role == Role::Peer);
-        let measured = peers.filter_map(|(column, cell)| Some((column.name.as_str(), cell.measured()?)));
-        measured.min_by(|a, b| a.1.median.total_cmp(&b.1.median))
     }
 
     /// One object for each figure, to be read by a program.
@@ -168,6 +179,37 @@ impl Table {
             }
         }
         objects
+    }
+}
+
+/// A column behind the codecs: the ratio to the fastest peer, or which that is.
+struct Comparison<'a> {
+    /// The column of ours whose ratio it is; `None` for the name of the peer.
+    ours: Option<&'a str>,
+    /// Among peers only whose packets do not borrow.
+    owning: bool,
+}
+
+impl Comparison<'_> {
+    fn head(&self) -> String {
+        let peer = if self.owning { "best owning peer" } else { "best peer" };
+        self.ours.map_or(peer.to_owned(), |ours| format!("{ours} ÷ {peer}"))
+    }
+
+    fn show(&self, columns: &[Column], cells: &[Cell]) -> String {
+        let fastest = |wanted: &dyn Fn(&Column) -> bool| {
+            let columns = columns.iter().zip(cells).filter(|(column, _)| wanted(column));
+            let medians = columns.filter_map(|(column, cell)| Some((&column.name, cell.measured()?.median)));
+            medians.min_by(|a, b| a.1.total_cmp(&b.1))
+        };
+        let peer = fastest(&|column| column.role == Role::Peer && !(self.owning && column.borrows));
+        let shown = match self.ours {
+            None => peer.map(|(name, _)| name.clone()),
+            Some(name) => fastest(&|column| column.role == Role::Ours && column.name == name)
+                .zip(peer)
+                .map(|((_, ours), (_, peer))| format!("{:.2}", ours / peer)),
+        };
+        shown.unwrap_or("-".into())
     }
 }
 
@@ -229,8 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_compared_with_the_fastest_peer() {
-        let column = |name: &str, role| Column { name: name.into(), role };
+    fn ours_is_compared_with_the_fastest_peer_and_the_fastest_of_its_kind() {
+        let column = |name: &str, role| Column { name: name.into(), role, borrows: name == "b" };
+        let failed = Cell::Fails("\"no\"".into());
         let table = Table {
             version: Version::V5,
             direction: Direction::Decode,
@@ -238,14 +281,14 @@ mod tests {
                 column("copy", Role::Floor),
                 column("a", Role::Peer),
                 column("b", Role::Peer),
+                column("c", Role::Peer),
                 column("ours", Role::Ours),
             ],
-            rows: vec![("x".into(), vec![cell(1.0), Cell::Fails("\"no\"".into()), cell(40.0), cell(10.0)])],
+            rows: vec![("x".into(), vec![cell(1.0), failed, cell(40.0), cell(80.0), cell(20.0)])],
         };
-        assert_eq!(
-            table.times().lines().last().unwrap(),
-            "| x   | 1.0 (1.0) | fails | 40 (40) | 10 (10) |             0.25 |         b |"
-        );
+        let times = table.times();
+        let words: Vec<&str> = times.lines().last().unwrap().split('|').map(str::trim).collect();
+        assert_eq!(words[3..], ["fails", "40 (40)", "80 (80)", "20 (20)", "0.50", "b", "0.25", "c", ""]);
         assert!(table.markdown().ends_with("\na fails: x: \"no\""));
         assert!(table.json()[1].ends_with(r#""codec":"a","fails":"\"no\""}"#));
     }

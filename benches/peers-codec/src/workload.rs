@@ -1,6 +1,8 @@
 //! What is decoded and encoded: packets described without any codec, their bytes on the wire and the checksum that
 //! reading them must give.
 
+use crate::checksum::Checksum;
+
 /// The protocol's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
@@ -297,93 +299,6 @@ fn variable_byte_integer(to: &mut Vec<u8>, mut value: usize) {
     to.push(value as u8);
 }
 
-/// What reading a packet leaves: proof that every part was there, and a reason for the compiler to fetch it.
-///
-/// Every part is added by itself, so that codecs which keep properties in another order come to the same sum.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Checksum(pub u64);
-
-impl Checksum {
-    #[inline(always)]
-    fn add(&mut self, part: u64, value: u64) {
-        self.0 = self.0.wrapping_add(value.wrapping_mul(2 * part + 1)).wrapping_add(part << 48);
-    }
-
-    #[inline(always)]
-    fn ends(&mut self, part: u64, bytes: &[u8]) {
-        let ends = bytes
-            .first()
-            .zip(bytes.last())
-            .map_or(0, |(first, last)| u64::from(*first) << 8 | u64::from(*last));
-        self.add(part, (bytes.len() as u64) << 16 | ends);
-    }
-
-    #[inline(always)]
-    fn last(&mut self, part: u64, bytes: &[u8]) {
-        let last = bytes.last().map_or(0, |last| u64::from(*last));
-        self.add(part, (bytes.len() as u64) << 8 | last);
-    }
-
-    #[inline(always)]
-    pub fn publish(&mut self, topic: &[u8], id: u16, payload: &[u8]) {
-        self.ends(1, topic);
-        self.add(2, u64::from(id));
-        self.last(3, payload);
-    }
-
-    #[inline(always)]
-    pub fn puback(&mut self, id: u16) {
-        self.add(4, u64::from(id));
-    }
-
-    #[inline(always)]
-    pub fn subscribe(&mut self, id: u16) {
-        self.add(5, u64::from(id));
-    }
-
-    #[inline(always)]
-    pub fn filter(&mut self, filter: &[u8], qos: u8) {
-        self.ends(6, filter);
-        self.add(7, u64::from(qos));
-    }
-
-    #[inline(always)]
-    pub fn suback(&mut self, id: u16, codes: usize) {
-        self.add(8, u64::from(id) << 16 | codes as u64);
-    }
-
-    #[inline(always)]
-    pub fn ping(&mut self) {
-        self.add(9, 1);
-    }
-
-    #[inline(always)]
-    pub fn message_expiry(&mut self, seconds: u32) {
-        self.add(10, u64::from(seconds));
-    }
-
-    #[inline(always)]
-    pub fn response_topic(&mut self, topic: &[u8]) {
-        self.last(11, topic);
-    }
-
-    #[inline(always)]
-    pub fn correlation_data(&mut self, data: &[u8]) {
-        self.last(12, data);
-    }
-
-    #[inline(always)]
-    pub fn user_property(&mut self, name: &[u8], value: &[u8]) {
-        self.last(13, name);
-        self.last(14, value);
-    }
-
-    /// For what no workload sends.
-    pub fn unexpected(&mut self) {
-        self.add(15, 1);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,5 +315,15 @@ mod tests {
         assert_eq!(publish("a/b", 0, b"x".to_vec()).wire(Version::V3), b"\x30\x06\x00\x03a/bx");
         assert_eq!(publish("a/b", 1, b"x".to_vec()).wire(Version::V5), b"\x32\x09\x00\x03a/b\x00\x01\x00x");
         assert_eq!(Packet::PubAck { id: 7 }.wire(Version::V5), b"\x40\x02\x00\x07");
+    }
+
+    #[test]
+    fn the_checksum_of_the_description_is_that_of_the_bytes() {
+        for version in Version::BOTH {
+            for workload in Workload::all(version) {
+                let read = Checksum::of_wire(&workload.wire(version), version);
+                assert_eq!(read, Some((workload.packets.len(), Checksum(workload.checksum()))));
+            }
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 
+use crate::checksum::Checksum;
 use crate::harness::{
     Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, Plain, decoder, encoder, run_timed,
 };
-use crate::workload::{Checksum, Feed, Version, Workload};
+use crate::workload::{Feed, Version, Workload};
 
 /// The bytes are copied into a buffer, and nothing else.
 pub struct Copy;

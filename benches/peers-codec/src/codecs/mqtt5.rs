@@ -10,8 +10,9 @@ use mqtt5_protocol::{PropertyId, PropertyValue, QoS};
 
 use super::floor::packet_len;
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, decoder, encoder};
-use crate::workload::{self, Checksum, Property, Version, Workload};
+use crate::workload::{self, Property, Version, Workload};
 
 pub struct Mqtt5;
 

@@ -5,8 +5,9 @@ use mqttbytes::v5;
 use mqttbytes::{Error, QoS, v4};
 
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, decoder, encoder};
-use crate::workload::{self, Checksum, Property, Version, Workload};
+use crate::workload::{self, Property, Version, Workload};
 
 pub struct Mqttbytes;
 

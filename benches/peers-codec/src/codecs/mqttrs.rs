@@ -6,14 +6,19 @@ use mqttrs::{Packet, Pid, Publish, QoS, QosPid, Suback, Subscribe, SubscribeRetu
 
 use super::floor::packet_len;
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, Plain, decoder, encoder};
-use crate::workload::{self, Checksum, Version, Workload};
+use crate::workload::{self, Version, Workload};
 
 pub struct Mqttrs;
 
 impl Adapter for Mqttrs {
     fn name(&self) -> &'static str {
         "mqttrs"
+    }
+
+    fn borrows(&self) -> bool {
+        true
     }
 
     fn decoder(&self, version: Version, workload: &Workload) -> Option<Decoder> {

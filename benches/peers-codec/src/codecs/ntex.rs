@@ -9,8 +9,9 @@ use ntex_mqtt::QoS;
 use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, Buffer, CAPACITY, Decode, Decoder, Encode, Encoder, decoder, encoder};
-use crate::workload::{self, Checksum, Property, Version, Workload};
+use crate::workload::{self, Property, Version, Workload};
 
 pub struct Ntex;
 

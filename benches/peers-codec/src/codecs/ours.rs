@@ -5,8 +5,9 @@ use mqtt_codec::packet::{Ack, Publish, SubAck, Subscribe, SubscriptionOptions};
 use mqtt_codec::{Codec, Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName};
 
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, decoder, encoder};
-use crate::workload::{self, Checksum, Version, Workload};
+use crate::workload::{self, Version, Workload};
 
 /// Packets that share the receive buffer's memory.
 pub struct Owned;
@@ -36,6 +37,10 @@ pub struct Borrowed;
 impl Adapter for Borrowed {
     fn name(&self) -> &'static str {
         "ours, borrowed"
+    }
+
+    fn borrows(&self) -> bool {
+        true
     }
 
     fn decoder(&self, _: Version, _: &Workload) -> Option<Decoder> {

@@ -9,8 +9,9 @@ use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Encoder as _;
 
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, decoder, encoder};
-use crate::workload::{self, Checksum, Property, Version, Workload};
+use crate::workload::{self, Property, Version, Workload};
 
 pub struct Rmqtt;
 

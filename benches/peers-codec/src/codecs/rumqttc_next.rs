@@ -5,8 +5,9 @@ use rumqttc4_next::mqttbytes::{self, v4};
 use rumqttc5_next::mqttbytes::{self as mqttbytes5, v5};
 
 use super::said;
+use crate::checksum::Checksum;
 use crate::harness::{Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, decoder, encoder};
-use crate::workload::{self, Checksum, Property, Version, Workload};
+use crate::workload::{self, Property, Version, Workload};
 
 pub struct RumqttcNext;
 
