@@ -264,13 +264,18 @@ impl<'a> Lane<'a> {
         mut run: impl FnMut(usize) -> Result<Batch, String> + 'a,
         effort: Effort,
     ) -> Result<Self, String> {
+        // By what a batch takes in all, the time with the clock stopped included: filling buffers can be most of it.
+        let mut run_for = |iterations| {
+            let start = now();
+            run(iterations).map(|batch| (batch, now() - start))
+        };
         let mut iterations = 1;
-        let mut batch = run(iterations)?;
-        while batch.elapsed * 4 < effort.batch {
+        let (mut batch, mut took) = run_for(iterations)?;
+        while took * 4 < effort.batch {
             iterations *= 2;
-            batch = run(iterations)?;
+            (batch, took) = run_for(iterations)?;
         }
-        let scale = effort.batch.as_secs_f64() / batch.elapsed.as_secs_f64();
+        let scale = effort.batch.as_secs_f64() / took.as_secs_f64();
         let per_iteration = batch.packets as f64 / iterations as f64;
         iterations = ((iterations as f64 * scale) as usize).max(1);
         let counted = run((10_000.0 / per_iteration).ceil() as usize)?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use checksum::Checksum;
 use harness::{Adapter, Effort, Lane, interleave};
 use table::{Cell, Column, Direction, Role, Table};
-use workload::{Version, Workload};
+use workload::{Feed, Version, Workload};
 
 #[global_allocator]
 static ALLOCATOR: harness::Counting = harness::Counting;
@@ -146,6 +146,11 @@ fn row(
     options: &Options,
 ) -> Result<Vec<Cell>, String> {
     let wire = workload.wire(version);
+    let mut effort = options.effort;
+    if workload.feed == Feed::InBuffer {
+        // Most of such a batch is refilling the buffer.
+        effort.batch *= 4;
+    }
     let mut cells = Vec::new();
     let mut lanes = Vec::new();
     for (role, codec) in codecs {
@@ -155,11 +160,11 @@ fn row(
                     check_decoder(&mut decode, &wire, workload)?;
                 }
                 let wire = &wire;
-                Lane::new(move |iterations| decode(wire, iterations), options.effort)
+                Lane::new(move |iterations| decode(wire, iterations), effort)
             }),
             Direction::Encode => codec.encoder(version, workload).map(|mut encoder| {
                 check_encoder(&mut encoder, version, workload)?;
-                Lane::new(encoder.run, options.effort)
+                Lane::new(encoder.run, effort)
             }),
         };
         cells.push(match lane {
@@ -172,7 +177,9 @@ fn row(
         });
     }
     let (places, mut lanes): (Vec<usize>, Vec<Lane<'_>>) = lanes.into_iter().unzip();
-    let effort = if options.check { Effort { rounds: 1, ..options.effort } } else { options.effort };
+    if options.check {
+        effort.rounds = 1;
+    }
     for (place, measured) in places.into_iter().zip(interleave(&mut lanes, effort)?) {
         cells[place] = Cell::Measured(measured);
     }
