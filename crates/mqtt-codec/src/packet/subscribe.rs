@@ -51,20 +51,37 @@ impl SubscriptionOptions {
             | (self.retain_handling as u8) << 4
     }
 
+    /// Whether the bits say something in this version.
     #[inline]
-    fn from_byte(byte: u8, version: Version) -> Result<Self, DecodeError> {
-        let qos = QoS::try_from(byte & 3)?;
-        // [v5 MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4]
-        if byte & if version.is_v5() { 0xC0 } else { 0xFC } != 0 {
+    fn check(byte: u8, version: Version) -> Result<(), DecodeError> {
+        if byte & 3 == 3 {
+            return Err(DecodeError::InvalidQoS);
+        }
+        // [v5 MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4]; Retain Handling 3 is an error too (section 3.8.3.1).
+        let reserved = if version.is_v5() { 0xC0 } else { 0xFC };
+        if byte & reserved != 0 || byte & 0x30 == 0x30 {
             return Err(DecodeError::SubscriptionOptions);
         }
-        let retain_handling = match byte >> 4 {
-            0 => RetainHandling::Send,
-            1 => RetainHandling::SendIfNew,
-            2 => RetainHandling::DoNotSend,
-            _ => return Err(DecodeError::SubscriptionOptions),
-        };
-        Ok(Self { qos, no_local: byte & 4 != 0, retain_as_published: byte & 8 != 0, retain_handling })
+        Ok(())
+    }
+
+    /// Reads a byte that [`check`](Self::check) has passed.
+    #[inline]
+    fn from_checked(byte: u8) -> Self {
+        Self {
+            qos: match byte & 3 {
+                0 => QoS::AtMostOnce,
+                1 => QoS::AtLeastOnce,
+                _ => QoS::ExactlyOnce,
+            },
+            no_local: byte & 4 != 0,
+            retain_as_published: byte & 8 != 0,
+            retain_handling: match byte >> 4 {
+                0 => RetainHandling::Send,
+                1 => RetainHandling::SendIfNew,
+                _ => RetainHandling::DoNotSend,
+            },
+        }
     }
 }
 
@@ -120,9 +137,10 @@ impl<B: Buffer> Subscribe<B> {
         let packet_id = reader.packet_id()?;
         let (properties, _) = properties::read(&mut reader, rules, Context::Subscribe)?;
         let entries = read_entries(&mut reader, rules, |reader, filter| {
-            let options = SubscriptionOptions::from_byte(reader.u8()?, rules.version)?;
+            let options = reader.u8()?;
+            SubscriptionOptions::check(options, rules.version)?;
             // [v5 MQTT-3.8.3-4]
-            if options.no_local && topic::split_share(filter).0.is_some() {
+            if options & 4 != 0 && topic::split_share(filter).0.is_some() {
                 return Err(DecodeError::NoLocalOnShared);
             }
             Ok(())
@@ -245,8 +263,7 @@ impl<'a> Iterator for Filters<'a> {
         let mut options = SubscriptionOptions::default();
         if self.options {
             let (byte, behind) = rest.split_first()?;
-            // It was checked under the packet's version; MQTT 5's reading covers both.
-            options = SubscriptionOptions::from_byte(*byte, Version::V5).ok()?;
+            options = SubscriptionOptions::from_checked(*byte);
             rest = behind;
         }
         self.entries = rest;

@@ -267,7 +267,10 @@ macro_rules! getters {
             $(#[$doc])*
             #[must_use]
             pub fn $name(self) -> Option<$type> {
-                self.iter().find_map(|p| if let Property::$variant(value) = p { Some(value) } else { None })
+                match self.find(PropertyId::$variant) {
+                    Some(Property::$variant(value)) => Some(value),
+                    _ => None,
+                }
             }
         )*
     };
@@ -290,6 +293,12 @@ impl<'a> PropertiesRef<'a> {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The first of this kind: one loop for all the getters.
+    #[inline(never)]
+    fn find(self, id: PropertyId) -> Option<Property<'a>> {
+        self.iter().find(|property| property.id() == id)
     }
 
     getters! {

@@ -63,7 +63,7 @@ macro_rules! property {
             }
 
             /// The next property of a set that was validated before.
-            #[inline]
+            #[inline(always)]
             pub(super) fn take(values: &mut Values<'a>) -> Option<Self> {
                 let [number] = values.array()?;
                 Some(match PropertyId::from_u32(number.into())? {
