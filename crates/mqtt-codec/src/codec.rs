@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::layout::{Count, Sink, Write};
+use crate::layout::{Count, Layout, Sink, Write};
 use crate::packet::{Connect, PublishParts};
 use crate::reader::var_int;
 use crate::rules::{Rules, Side};
@@ -235,7 +235,8 @@ impl Codec {
     /// [`EncodeError`] says why the packet cannot be sent in this version.
     pub fn encoded_len<B: Buffer>(&self, packet: &AnyPacket<B>) -> Result<usize, EncodeError> {
         let version = self.version_for(packet);
-        Ok(frame_len(body_len(packet, version, self.side)?))
+        packet.check(version, self.side)?;
+        Ok(frame_len(body_len(packet, version)?))
     }
 
     /// Appends `packet` to `buffer`, which grows by exactly [`encoded_len`](Self::encoded_len) bytes.
@@ -244,16 +245,33 @@ impl Codec {
     /// [`EncodeError`] says why the packet cannot be sent in this version; the buffer is unchanged then.
     #[inline]
     pub fn encode<B: Buffer>(&self, packet: &AnyPacket<B>, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+        if let AnyPacket::Publish(publish) = packet {
+            publish.check(self.rules.version, self.side)?;
+            let body = body_len(publish, self.rules.version)?;
+            buffer.reserve(frame_len(body));
+            write_head(publish, self.rules.version, body, buffer);
+            buffer.extend_from_slice(publish.payload());
+            return Ok(());
+        }
+        self.encode_control(packet, buffer)
+    }
+
+    #[inline]
+    fn encode_control<B: Buffer>(
+        &self,
+        packet: &AnyPacket<B>,
+        buffer: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         if let Some(packet_id) = packet.as_short_ack() {
             let [high, low] = packet_id.value().to_be_bytes();
             buffer.extend_from_slice(&[packet.header(), 2, high, low]);
             return Ok(());
         }
         let version = self.version_for(packet);
-        let body = body_len(packet, version, self.side)?;
+        packet.check(version, self.side)?;
+        let body = body_len(packet, version)?;
         buffer.reserve(frame_len(body));
         write_head(packet, version, body, buffer);
-        buffer.extend_from_slice(packet.payload());
         Ok(())
     }
 
@@ -276,14 +294,14 @@ impl Codec {
     /// # Errors
     /// [`EncodeError`] says why the packet cannot be sent in this version; the buffer is unchanged then.
     pub fn encode_vectored(&self, packet: &Packet, buffer: &mut BytesMut) -> Result<Bytes, EncodeError> {
-        let version = self.version_for(packet);
-        let body = body_len(packet, version, self.side)?;
-        buffer.reserve(frame_len(body).saturating_sub(packet.payload().len()));
-        write_head(packet, version, body, buffer);
-        Ok(match packet {
-            Packet::Publish(publish) => publish.payload_bytes(),
-            _ => Bytes::new(),
-        })
+        let Packet::Publish(publish) = packet else {
+            return self.encode_control(packet, buffer).map(|()| Bytes::new());
+        };
+        publish.check(self.rules.version, self.side)?;
+        let body = body_len(publish, self.rules.version)?;
+        buffer.reserve(frame_len(body).saturating_sub(publish.payload().len()));
+        write_head(publish, self.rules.version, body, buffer);
+        Ok(publish.payload_bytes())
     }
 
     #[inline]
@@ -357,10 +375,9 @@ fn short_ack(frame: &Frame, packet: &[u8]) -> Result<Option<PacketId>, DecodeErr
     }
 }
 
-/// Checks the packet and counts its Remaining Length.
+/// Counts the Remaining Length of a packet that was checked.
 #[inline]
-fn body_len<B: Buffer>(packet: &AnyPacket<B>, version: Version, sender: Side) -> Result<u32, EncodeError> {
-    packet.check(version, sender)?;
+fn body_len(packet: &impl Layout, version: Version) -> Result<u32, EncodeError> {
     let mut count = Count::default();
     packet.layout_head(version, &mut count);
     count.put(packet.payload());
@@ -371,7 +388,7 @@ fn body_len<B: Buffer>(packet: &AnyPacket<B>, version: Version, sender: Side) ->
 }
 
 #[inline]
-fn write_head<B: Buffer>(packet: &AnyPacket<B>, version: Version, body: u32, buffer: &mut BytesMut) {
+fn write_head(packet: &impl Layout, version: Version, body: u32, buffer: &mut BytesMut) {
     let mut sink = Write(buffer);
     sink.fixed_header(packet.header(), body);
     packet.layout_head(version, &mut sink);

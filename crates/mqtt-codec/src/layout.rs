@@ -5,6 +5,18 @@ use bytes::BytesMut;
 
 use crate::{PacketId, Version};
 
+/// What is laid out: a packet of any type, or one whose type is known already.
+pub(crate) trait Layout {
+    /// The first byte: type and flags.
+    fn header(&self) -> u8;
+
+    /// The body behind the fixed header, but for a PUBLISH's payload.
+    fn layout_head(&self, version: Version, sink: &mut impl Sink);
+
+    /// A PUBLISH's payload; empty for every other packet.
+    fn payload(&self) -> &[u8];
+}
+
 /// Where a layout runs to.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);

@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::layout::Sink;
+use crate::layout::{Layout, Sink};
 use crate::properties::{self, Context};
 use crate::reader::Reader;
 use crate::rules::{Rules, Side};
@@ -269,11 +269,6 @@ impl<B: Buffer> Publish<B> {
     }
 
     #[inline]
-    pub(crate) fn header(&self) -> u8 {
-        0x30 | (self.flags.0 & (RETAIN | DUP)) | (self.qos as u8) << 1
-    }
-
-    #[inline]
     pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         if self.topic_len == 0 && self.properties().topic_alias().is_none() {
             return Err(EncodeError::Inconsistent("neither a topic nor a topic alias"));
@@ -288,15 +283,26 @@ impl<B: Buffer> Publish<B> {
         }
         Ok(())
     }
+}
 
-    /// All of it but the payload.
+impl<B: Buffer> Layout for Publish<B> {
     #[inline]
-    pub(crate) fn layout_head(&self, version: Version, sink: &mut impl Sink) {
+    fn header(&self) -> u8 {
+        0x30 | (self.flags.0 & (RETAIN | DUP)) | (self.qos as u8) << 1
+    }
+
+    #[inline]
+    fn layout_head(&self, version: Version, sink: &mut impl Sink) {
         sink.binary(self.topic_bytes());
         if let Some(id) = self.packet_id {
             sink.packet_id(id);
         }
         sink.properties(version, self.property_bytes());
+    }
+
+    #[inline]
+    fn payload(&self) -> &[u8] {
+        Self::payload(self)
     }
 }
 
