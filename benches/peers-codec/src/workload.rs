@@ -149,14 +149,14 @@ fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|at| b' ' + (at % 94) as u8).collect()
 }
 
-/// What a device's connection carries: three quarters PUBLISH, short ones more often than long ones.
+/// What a device's connection carries: four fifths PUBLISH, short ones more often than long ones.
 fn mix() -> Vec<Packet> {
     let mut random = Random(0x2545_F491_4F6C_DD1D);
     let mut packets = Vec::with_capacity(MIX);
     while packets.len() < MIX {
         let id = 1 + random.below(65_535) as u16;
         packets.push(match random.below(100) {
-            0..77 => {
+            0..82 => {
                 let kind = ["telemetry", "state", "log/info", "shadow/update"][random.below(4)];
                 let topic = format!("device/thermostat-{:04}/{kind}", random.below(10_000));
                 let len = match random.below(4) {
@@ -167,7 +167,7 @@ fn mix() -> Vec<Packet> {
                 };
                 publish(&topic, if random.below(2) == 0 { 0 } else { id }, payload(len))
             }
-            77..93 => Packet::PubAck { id },
+            82..93 => Packet::PubAck { id },
             93..95 => Packet::PingReq,
             95..97 => Packet::PingResp,
             97..99 => subscribe(id, 1 + random.below(4) as u8),
