@@ -136,14 +136,14 @@ pub(crate) fn server_may_send(version: Version, bytes: &[u8]) -> Packet {
 /// Refused as malformed, which MQTT 5 answers with 0x81.
 #[track_caller]
 pub(crate) fn malformed(result: Result<Packet, DecodeError>, error: DecodeError) {
-    assert_eq!(result, Err(error));
+    assert_eq!(result.expect_err("refused"), error);
     assert_eq!((error.kind(), error.reason().code()), (ErrorKind::Malformed, 0x81));
 }
 
 /// Refused as a protocol error, which MQTT 5 answers with 0x82 unless it has a code of its own for it.
 #[track_caller]
 pub(crate) fn protocol_error(result: Result<Packet, DecodeError>, error: DecodeError, code: u8) {
-    assert_eq!(result, Err(error));
+    assert_eq!(result.expect_err("refused"), error);
     assert_eq!((error.kind(), error.reason().code()), (ErrorKind::Protocol, code));
 }
 
