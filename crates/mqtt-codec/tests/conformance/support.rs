@@ -200,6 +200,11 @@ pub(crate) fn writes_reasons(allowed: &[u8], send: impl Fn(ReasonCode) -> Result
     }
 }
 
+/// An AUTH of this reason code with the authentication method `m`.
+pub(crate) fn auth(code: u8) -> Vec<u8> {
+    packet(0xF0, &[&[code], &some(b"\x15\0\x01m")])
+}
+
 pub(crate) fn id(number: u16) -> PacketId {
     PacketId::new(number).unwrap()
 }

@@ -116,7 +116,7 @@ fn mqtt5_2_1_3_1_reserved_flags_have_the_value_given_for_their_packet_type() {
         }
         if version == V5 {
             for packets in [&mut from_clients, &mut from_servers] {
-                packets.push(b"\xf0\x02\x18\x00".to_vec());
+                packets.push(auth(0x18));
             }
             from_servers.push(b"\xe0\x00".to_vec());
         }
@@ -176,5 +176,21 @@ fn mqtt5_2_2_1_3_no_packet_identifier_of_a_client_is_zero() {
         assert_eq!(bytes[2..4], [0xFF, 0xFF]);
         let bytes = by_client(version, Unsubscribe::new(id(0x0100), [&filter("a")])).unwrap();
         assert_eq!(bytes[2..4], [0x01, 0x00]);
+    }
+}
+
+// also [v3.1.1 MQTT-2.3.1-1]
+#[test]
+fn mqtt5_2_2_1_4_no_packet_identifier_of_a_server_is_zero() {
+    for version in BOTH {
+        for header in [0x32, 0x34] {
+            let numbered = |number: u8| packet(header, &[&field(b"a"), &[0, number], none(version)]);
+            malformed(from_server(version, &numbered(0)), DecodeError::ZeroPacketId);
+            server_may_send(version, &numbered(1));
+        }
+        // A message of QoS 1 or 2 gets its identifier from a type that has no zero.
+        let message = Publish::new(topic("a"), "").at_least_once(id(0x0203));
+        let bytes = packet(0x32, &[&field(b"a"), &[2, 3], none(version)]);
+        assert_eq!(by_server(version, message), Ok(bytes));
     }
 }

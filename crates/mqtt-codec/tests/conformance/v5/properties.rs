@@ -1,6 +1,6 @@
 //! Variable byte integers, string pairs, and what properties say.
 
-use mqtt_codec::packet::{Ack, Auth, ConnAck, ConnectBuilder, Disconnect, Publish, SubAck, Unsubscribe};
+use mqtt_codec::packet::{Ack, ConnAck, ConnectBuilder, Disconnect, Publish, SubAck, Unsubscribe};
 use mqtt_codec::{
     Codec, DecodeError, EncodeError, InvalidText, Limits, Packet, Properties, Property, PropertyId,
     ReasonCode,
@@ -102,18 +102,6 @@ fn mqtt5_1_5_7_1_both_strings_of_a_pair_are_strings() {
 }
 
 #[test]
-fn mqtt5_2_2_1_4_no_packet_identifier_of_a_server_is_zero() {
-    for header in [0x32, 0x34] {
-        let numbered = |number: u8| packet(header, &[&field(b"a"), &[0, number], &[0]]);
-        malformed(from_server(V5, &numbered(0)), DecodeError::ZeroPacketId);
-        server_may_send(V5, &numbered(1));
-    }
-    // A message of QoS 1 or 2 gets its identifier from a type that has no zero.
-    let bytes = by_server(V5, Publish::new(topic("a"), "").at_least_once(id(0x0203))).unwrap();
-    assert_eq!(bytes, b"\x32\x06\0\x01a\x02\x03\0");
-}
-
-#[test]
 fn mqtt5_2_2_2_1_no_properties_are_a_property_length_of_zero() {
     // Where the length is missing, the packet ends too early.
     for bytes in [
@@ -131,14 +119,12 @@ fn mqtt5_2_2_2_1_no_properties_are_a_property_length_of_zero() {
     let options = ConnectBuilder::new(V5, text("id"));
     let connect = by_client(V5, options.build().unwrap()).unwrap();
     assert_eq!(connect[10..], *b"\0\x1e\0\0\x02id");
-    let auth = Auth { reason: ReasonCode::ContinueAuthentication, ..Auth::default() };
     for (written, bytes) in [
         (by_server(V5, ConnAck::new(false, ReasonCode::Success)), &b"\x20\x03\0\0\0"[..]),
         (by_client(V5, Publish::new(topic("a"), "")), b"\x30\x04\0\x01a\0"),
         (by_client(V5, Unsubscribe::new(id(7), [&filter("a")])), b"\xa2\x06\0\x07\0\0\x01a"),
         (by_server(V5, Packet::SubAck(SubAck::new(id(7), [ReasonCode::Success]))), b"\x90\x04\0\x07\0\0"),
         (by_server(V5, Packet::UnsubAck(SubAck::new(id(7), [ReasonCode::Success]))), b"\xb0\x04\0\x07\0\0"),
-        (by_client(V5, auth), b"\xf0\x02\x18\0"),
     ] {
         assert_eq!(written.as_deref(), Ok(bytes));
     }

@@ -1,7 +1,7 @@
 //! Reason codes, and the flags of CONNACK and AUTH.
 
 use mqtt_codec::packet::{Ack, Auth, ConnAck, Disconnect, SubAck};
-use mqtt_codec::{DecodeError, EncodeError, Packet, ReasonCode};
+use mqtt_codec::{DecodeError, EncodeError, Packet, Property, ReasonCode};
 
 use crate::support::*;
 
@@ -124,29 +124,28 @@ fn mqtt5_3_14_2_1_disconnect_has_one_of_its_reason_codes() {
 
 #[test]
 fn mqtt5_3_15_1_1_the_flags_of_auth_are_0() {
-    wants_its_flags(b"\xf0\x02\x18\0", |bytes| from_client(V5, bytes));
-    wants_its_flags(b"\xf0\x02\x18\0", |bytes| from_server(V5, bytes));
+    wants_its_flags(&auth(0x18), |bytes| from_client(V5, bytes));
+    wants_its_flags(&auth(0x18), |bytes| from_server(V5, bytes));
     wants_its_flags(b"\xf0\0", |bytes| from_server(V5, bytes));
-    client_may_send(V5, b"\xf0\x02\x18\0");
+    client_may_send(V5, &auth(0x18));
     server_may_send(V5, b"\xf0\0");
 }
 
 #[test]
 fn mqtt5_3_15_2_1_auth_has_one_of_its_reason_codes() {
-    let bytes = |code: u8| packet(0xF0, &[&[code, 0]]);
-    let auth = |reason: ReasonCode| Auth { reason, ..Auth::default() };
+    let packet = |reason| Auth { reason, properties: with(Property::AuthenticationMethod("m")) };
     for code in (0..=255).filter(|code| ![0x00, 0x18, 0x19].contains(code)) {
-        malformed(from_client(V5, &bytes(code)), DecodeError::InvalidReasonCode(code));
-        malformed(from_server(V5, &bytes(code)), DecodeError::InvalidReasonCode(code));
+        malformed(from_client(V5, &auth(code)), DecodeError::InvalidReasonCode(code));
+        malformed(from_server(V5, &auth(code)), DecodeError::InvalidReasonCode(code));
         if let Some(reason) = ReasonCode::from_u8(code) {
-            assert_eq!(by_client(V5, auth(reason)), Err(EncodeError::ReasonCode(reason)));
-            assert_eq!(by_server(V5, auth(reason)), Err(EncodeError::ReasonCode(reason)));
+            assert_eq!(by_client(V5, packet(reason)), Err(EncodeError::ReasonCode(reason)));
+            assert_eq!(by_server(V5, packet(reason)), Err(EncodeError::ReasonCode(reason)));
         }
     }
     // Table 3-11: success is the server's, re-authentication the client's.
     for (code, client, server) in [(0x00, false, true), (0x18, true, true), (0x19, true, false)] {
         for (taken, allowed) in
-            [(from_client(V5, &bytes(code)), client), (from_server(V5, &bytes(code)), server)]
+            [(from_client(V5, &auth(code)), client), (from_server(V5, &auth(code)), server)]
         {
             match taken {
                 Ok(_) => assert!(allowed, "0x{code:02X}"),
@@ -157,7 +156,12 @@ fn mqtt5_3_15_2_1_auth_has_one_of_its_reason_codes() {
             }
         }
         let reason = ReasonCode::from_u8(code).unwrap();
-        assert_eq!(by_client(V5, auth(reason)).is_ok(), client);
-        assert_eq!(by_server(V5, auth(reason)).is_ok(), server);
+        let (by_client, by_server) = (by_client(V5, packet(reason)), by_server(V5, packet(reason)));
+        for (written, allowed) in [(by_client, client), (by_server, server)] {
+            match written {
+                Ok(written) => assert!(allowed && written == auth(code)),
+                Err(error) => assert!(!allowed && matches!(error, EncodeError::WrongDirection(_)), "{error}"),
+            }
+        }
     }
 }
