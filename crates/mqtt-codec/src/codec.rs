@@ -319,7 +319,10 @@ impl Codec {
         let packet_type = header >> 4;
         let flags_fit = match packet_type {
             3 => true,
+            // [v5 MQTT-3.6.1-1, v5 MQTT-3.8.1-1, v5 MQTT-3.10.1-1]
+            // [v3.1.1 MQTT-3.6.1-1, v3.1.1 MQTT-3.8.1-1, v3.1.1 MQTT-3.10.1-1]
             6 | 8 | 10 => header & 0x0F == 0b0010,
+            // [v5 MQTT-3.14.1-1, v5 MQTT-3.15.1-1, v3.1.1 MQTT-3.14.1-1]
             _ => header & 0x0F == 0,
         };
         if !flags_fit || self.takes >> packet_type & 1 == 0 {
@@ -329,6 +332,7 @@ impl Codec {
         let at = var_len.saturating_add(1);
         let total = (body_len as usize).saturating_add(at);
         let limits = &self.rules.limits;
+        // [v5 MQTT-3.1.2-24]
         if total > limits.max_packet_size as usize
             || (packet_type != 3 && total > limits.max_control_packet_size as usize)
         {
@@ -342,7 +346,7 @@ impl Codec {
     /// What the first byte alone is wrong in, unless leniency lets it pass.
     #[cold]
     fn refuse(&self, packet_type: u8, flags_fit: bool) -> Result<(), DecodeError> {
-        // [v3.1.1 MQTT-2.2.2-2]; section 2.1.2: type 0 is reserved, in MQTT 3.1.1 15 too.
+        // Section 2.1.2: type 0 is reserved, in MQTT 3.1.1 15 too.
         if packet_type == 0 || (packet_type == 15 && self.started && !self.rules.version.is_v5()) {
             return Err(DecodeError::UnknownPacketType(packet_type));
         }
@@ -353,7 +357,7 @@ impl Codec {
                 (true, _) => DecodeError::WrongDirection { what: "this packet type" },
             });
         }
-        // [v5 MQTT-2.1.3-1, v3.1.1 MQTT-2.2.2-1] and each packet's own, such as [v5 MQTT-3.6.1-1, v3.1.1 MQTT-3.6.1-1].
+        // [v5 MQTT-2.1.3-1, v3.1.1 MQTT-2.2.2-1, v3.1.1 MQTT-2.2.2-2]
         let answers = matches!(packet_type, 4..=7 | 9 | 11);
         if flags_fit || (answers && self.rules.lenient.flags_of_acknowledgements) {
             Ok(())

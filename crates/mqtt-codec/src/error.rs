@@ -18,6 +18,8 @@ pub enum ErrorKind {
 
 /// The rule that incoming bytes break. The connection cannot go on: answer with [`reason`](Self::reason) where the
 /// version has an answer, then close.
+///
+/// The numbers in brackets are those of MQTT 5's normative statements, unless MQTT 3.1.1 is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -92,7 +94,7 @@ pub enum DecodeError {
     RepeatedProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
-    /// MQTT 5: an empty topic needs a topic alias (`[MQTT-3.3.2-8]`).
+    /// A message has neither a topic nor, in MQTT 5, a topic alias that stands for one (MQTT 5, section 3.3.2.1).
     NoTopic,
 }
 

@@ -72,6 +72,7 @@ pub(crate) trait Sink {
     #[inline]
     fn properties(&mut self, version: Version, bytes: &[u8]) {
         if version.is_v5() {
+            // [v5 MQTT-2.2.2-1]
             self.var_int(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
             self.put(bytes);
         }

@@ -85,6 +85,7 @@ pub(crate) fn check_name(topic: &[u8], glance: Glance) -> Result<(), InvalidTopi
 #[inline]
 pub(crate) fn check_filter(filter: &[u8], shared: bool) -> Result<(), InvalidTopic> {
     let glance = text::glance_filter(filter);
+    // [v5 MQTT-4.7.3-2, v5 MQTT-4.7.3-3, v3.1.1 MQTT-4.7.3-2, v3.1.1 MQTT-4.7.3-3]
     text::check_glance(filter, glance)?;
     if glance.wildcard || matches!(filter, [] | [b'$', ..]) {
         return check_filter_closely(filter, shared);
@@ -206,6 +207,7 @@ impl<'a> TopicName<&'a [u8]> {
     /// # Errors
     /// [`InvalidTopic`] names the rule that the string breaks.
     pub fn borrowed(text: &'a str) -> Result<Self, InvalidTopic> {
+        // [v5 MQTT-4.7.3-2, v5 MQTT-4.7.3-3, v3.1.1 MQTT-4.7.3-2, v3.1.1 MQTT-4.7.3-3]
         let glance = text::check(text.as_bytes())?;
         check_name(text.as_bytes(), glance)?;
         Ok(Self(Text::from_checked(text.as_bytes())))

@@ -66,6 +66,7 @@ impl<B: Buffer> ConnAck<B> {
 
     pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
         REASONS.check(self.reason)?;
+        // [v5 MQTT-3.2.2-6, v3.1.1 MQTT-3.2.2-4]
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::Inconsistent("a refused connection has no session"));
         }

@@ -154,6 +154,7 @@ impl<B: Buffer> Publish<B> {
     /// Marked as sent before; without effect at QoS 0 (`[MQTT-3.3.1-2]`).
     #[must_use]
     pub fn with_dup(mut self, dup: bool) -> Self {
+        // [v5 MQTT-3.3.1-2, v3.1.1 MQTT-3.3.1-2, v5 MQTT-4.3.1-1, v3.1.1 MQTT-4.3.1-1]
         self.flags = self.flags.with(DUP, dup && self.qos != QoS::AtMostOnce);
         self
     }
@@ -332,7 +333,7 @@ impl Parts {
             flags = flags.with(DUP, false);
         }
         let mut reader = Reader::body(packet, at);
-        // [v5 MQTT-3.3.2-1, v3.1.1 MQTT-3.3.2-1]
+        // [v5 MQTT-3.3.2-1, v3.1.1 MQTT-3.3.2-1, v5 MQTT-4.7.3-2, v3.1.1 MQTT-4.7.3-2]
         let topic_len = reader.u16()?;
         let topic = reader.take(usize::from(topic_len))?;
         let glance = text::check(topic)?;
@@ -341,7 +342,7 @@ impl Parts {
         }
         let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
         let (properties, seen) = properties::read(&mut reader, rules, rules.sender.publish())?;
-        // Section 3.3.2.1; in MQTT 3.1.1 [v3.1.1 MQTT-4.7.3-1], there are no aliases.
+        // Section 3.3.2.1; MQTT 3.1.1 has no alias that could stand for the topic [v3.1.1 MQTT-4.7.3-1].
         if topic_len == 0 && !seen.has(PropertyId::TopicAlias) {
             return Err(DecodeError::NoTopic);
         }

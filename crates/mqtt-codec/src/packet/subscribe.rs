@@ -155,12 +155,14 @@ impl<B: Buffer> Subscribe<B> {
             return Err(EncodeError::Empty);
         }
         for (filter, options) in self.filters() {
+            // [v3.1.1 MQTT-3.8.3-4]
             if !version.is_v5() && options.to_byte() & 0xFC != 0 {
                 return Err(EncodeError::NotInVersion {
                     what: "subscription options beyond the QoS",
                     version,
                 });
             }
+            // [v5 MQTT-3.8.3-4]
             if options.no_local && topic::split_share(filter.as_bytes()).0.is_some() {
                 return Err(EncodeError::Inconsistent("No Local does not go with a shared subscription"));
             }

@@ -185,11 +185,13 @@ fn check_value(reader: &mut Reader<'_>, rule: table::Rule) -> Result<(), DecodeE
     let id = rule.id;
     let fits = match rule.kind {
         Kind::Pair => {
+            // [v5 MQTT-1.5.7-1]
             reader.text()?;
             reader.text()?;
             true
         }
         Kind::Text => {
+            // [v5 MQTT-3.3.2-13, v5 MQTT-3.3.2-19] among others.
             let bytes = reader.binary()?;
             let glance = text::check(bytes)?;
             // [v5 MQTT-3.3.2-14]
