@@ -82,8 +82,12 @@ pub enum DecodeError {
     InvalidReasonCode(u8),
     /// SUBSCRIBE, UNSUBSCRIBE, SUBACK or UNSUBACK with nothing in it (`[MQTT-3.8.3-2]`, `[MQTT-3.10.3-2]`).
     Empty,
-    /// Reserved bits of the subscription options are set, or Retain Handling is 3 (`[MQTT-3.8.3-5]`).
+    /// Reserved bits of the subscription options are set (`[MQTT-3.8.3-5]`).
     SubscriptionOptions,
+    /// MQTT 5: QoS 3 is asked for in SUBSCRIBE (section 3.8.3.1).
+    SubscriptionQoS,
+    /// MQTT 5: Retain Handling 3 in SUBSCRIBE (section 3.8.3.1).
+    RetainHandling,
     /// No Local on a shared subscription (`[MQTT-3.8.3-4]`).
     NoLocalOnShared,
     /// No property has this identifier.
@@ -92,6 +96,9 @@ pub enum DecodeError {
     MisplacedProperty(PropertyId),
     /// The property may appear only once.
     RepeatedProperty(PropertyId),
+    /// The property must be there: the Authentication Method, where there is Authentication Data or an exchange goes on
+    /// (sections 3.1.2.11.10 and 3.15.2.2.2).
+    MissingProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
     /// A message has neither a topic nor, in MQTT 5, a topic alias that stands for one (MQTT 5, section 3.3.2.1).
@@ -126,6 +133,9 @@ impl DecodeError {
             | Self::Empty
             | Self::EmptyClientId
             | Self::NoLocalOnShared
+            | Self::SubscriptionQoS
+            | Self::RetainHandling
+            | Self::MissingProperty(_)
             | Self::RepeatedProperty(_)
             | Self::PropertyValue(_)
             | Self::NoTopic
@@ -165,10 +175,13 @@ impl fmt::Display for DecodeError {
             Self::InvalidReasonCode(code) => write!(f, "0x{code:02X} is no reason code of this packet"),
             Self::Empty => f.write_str("a subscription packet without any entry"),
             Self::SubscriptionOptions => f.write_str("reserved subscription options"),
+            Self::SubscriptionQoS => f.write_str("a subscription at QoS 3, which does not exist"),
+            Self::RetainHandling => f.write_str("Retain Handling 3 does not exist"),
             Self::NoLocalOnShared => f.write_str("No Local on a shared subscription"),
             Self::UnknownProperty(id) => write!(f, "property 0x{id:02X} does not exist"),
             Self::MisplacedProperty(id) => write!(f, "property {id:?} does not belong in this packet"),
             Self::RepeatedProperty(id) => write!(f, "property {id:?} may appear only once"),
+            Self::MissingProperty(id) => write!(f, "property {id:?} is missing"),
             Self::PropertyValue(id) => write!(f, "the value of property {id:?} is not allowed"),
             Self::NoTopic => f.write_str("neither a topic nor a topic alias"),
         }

@@ -54,15 +54,19 @@ impl SubscriptionOptions {
     /// Whether the bits say something in this version.
     #[inline]
     fn check(byte: u8, version: Version) -> Result<(), DecodeError> {
-        if byte & 3 == 3 {
-            return Err(DecodeError::InvalidQoS);
-        }
-        // [v5 MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4]; Retain Handling 3 is an error too (section 3.8.3.1).
+        // [v5 MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4]
         let reserved = if version.is_v5() { 0xC0 } else { 0xFC };
-        if byte & reserved != 0 || byte & 0x30 == 0x30 {
-            return Err(DecodeError::SubscriptionOptions);
+        if byte & reserved == 0 && byte & 3 != 3 && byte & 0x30 != 0x30 {
+            return Ok(());
         }
-        Ok(())
+        Err(if byte & 3 == 3 {
+            // Section 3.8.3.1 calls it a protocol error, [v3.1.1 MQTT-3.8.3-4] malformed.
+            if version.is_v5() { DecodeError::SubscriptionQoS } else { DecodeError::InvalidQoS }
+        } else if byte & reserved != 0 {
+            DecodeError::SubscriptionOptions
+        } else {
+            DecodeError::RetainHandling
+        })
     }
 
     /// Reads a byte that [`check`](Self::check) has passed.

@@ -174,7 +174,7 @@ pub(crate) fn validate(bytes: &[u8], context: Context, max: u32) -> Result<Seen,
     }
     // Section 3.1.2.11.10.
     if seen.has(PropertyId::AuthenticationData) && !seen.has(PropertyId::AuthenticationMethod) {
-        return Err(DecodeError::PropertyValue(PropertyId::AuthenticationData));
+        return Err(DecodeError::MissingProperty(PropertyId::AuthenticationMethod));
     }
     Ok(seen)
 }
