@@ -69,12 +69,37 @@ impl Codec {
     }
 
     /// For the server's side, which learns the version from CONNECT.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use mqtt_codec::{Codec, DecodeError, Packet, Version};
+    ///
+    /// let mut codec = Codec::server();
+    /// let mut buffer = BytesMut::from(&b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02id\xc0\x00"[..]);
+    /// assert!(matches!(codec.decode(&mut buffer)?, Some(Packet::Connect(_))));
+    /// assert_eq!(codec.version(), Some(Version::V3_1_1));
+    /// assert_eq!(codec.decode(&mut buffer)?, Some(Packet::PingReq));
+    /// // CONNECT comes first, and once.
+    /// let error = Codec::server().decode(&mut BytesMut::from(&b"\xc0\x00"[..])).unwrap_err();
+    /// assert_eq!(error, DecodeError::ConnectExpected);
+    /// # Ok::<(), DecodeError>(())
+    /// ```
     #[must_use]
     pub fn server() -> Self {
         Self::of(Side::Server, None)
     }
 
     /// For the server's side of a connection whose CONNECT was read elsewhere: any further one is refused.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use mqtt_codec::{Codec, Packet, Version, packet::ConnAck};
+    ///
+    /// let mut answer = BytesMut::new();
+    /// Codec::server_after_connect(Version::V5).encode(&Packet::from(ConnAck::default()), &mut answer)?;
+    /// assert_eq!(answer, &b"\x20\x03\x00\x00\x00"[..]);
+    /// # Ok::<(), mqtt_codec::EncodeError>(())
+    /// ```
     #[must_use]
     pub fn server_after_connect(version: Version) -> Self {
         let mut codec = Self::of(Side::Server, Some(version));
@@ -84,6 +109,17 @@ impl Codec {
 
     /// For those who look on from outside (proxies, analysers, tests): takes what either side may send, CONNECT of
     /// whatever version at any time.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use mqtt_codec::{Codec, Packet, Version};
+    ///
+    /// let mut codec = Codec::observer(Version::V5);
+    /// let mut buffer = BytesMut::from(&b"\xc0\x00\xd0\x00"[..]);
+    /// assert_eq!(codec.decode(&mut buffer)?, Some(Packet::PingReq)); // from the client
+    /// assert_eq!(codec.decode(&mut buffer)?, Some(Packet::PingResp)); // from the server
+    /// # Ok::<(), mqtt_codec::DecodeError>(())
+    /// ```
     #[must_use]
     pub fn observer(version: Version) -> Self {
         Self::of(Side::Both, Some(version))
@@ -137,6 +173,24 @@ impl Codec {
     ///
     /// The packet shares the buffer's memory, nothing is copied. While a packet is incomplete, space for the rest of
     /// it is reserved, within [`Limits`].
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use mqtt_codec::{Codec, Packet, ReasonCode, Version};
+    ///
+    /// let mut codec = Codec::client(Version::V3_1_1);
+    /// let mut buffer = BytesMut::new();
+    /// for piece in [&b"\x30\x07\x00"[..], b"\x03a/b", b"hi"] {
+    ///     buffer.extend_from_slice(piece); // what a socket gave
+    ///     match codec.decode(&mut buffer) {
+    ///         Ok(Some(Packet::Publish(publish))) => assert_eq!(publish.payload(), b"hi"),
+    ///         Ok(Some(other)) => panic!("unexpected {}", other.name()),
+    ///         Ok(None) => {} // more bytes are needed
+    ///         Err(error) => panic!("answer with {} and close: {error}", error.reason()),
+    ///     }
+    /// }
+    /// assert!(buffer.is_empty());
+    /// ```
     ///
     /// # Errors
     /// [`DecodeError`] names the rule broken. The stream cannot be read on.
@@ -231,6 +285,13 @@ impl Codec {
 
     /// The whole length of `packet` on the wire, in bytes.
     ///
+    /// ```
+    /// use mqtt_codec::{Codec, Packet, Version};
+    ///
+    /// assert_eq!(Codec::client(Version::V5).encoded_len(&Packet::PingReq)?, 2);
+    /// # Ok::<(), mqtt_codec::EncodeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`EncodeError`] says why the packet cannot be sent in this version.
     pub fn encoded_len<B: Buffer>(&self, packet: &AnyPacket<B>) -> Result<usize, EncodeError> {
@@ -240,6 +301,20 @@ impl Codec {
     }
 
     /// Appends `packet` to `buffer`, which grows by exactly [`encoded_len`](Self::encoded_len) bytes.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use mqtt_codec::{Codec, EncodeError, Packet, Version, packet::Auth};
+    ///
+    /// let codec = Codec::client(Version::V3_1_1);
+    /// let mut buffer = BytesMut::new();
+    /// codec.encode(&Packet::PingReq, &mut buffer)?;
+    /// // What a version cannot say is an error.
+    /// let refused = codec.encode(&Packet::from(Auth::default()), &mut buffer);
+    /// assert!(matches!(refused, Err(EncodeError::NotInVersion { what: "AUTH", .. })));
+    /// assert_eq!(buffer, &b"\xc0\x00"[..]);
+    /// # Ok::<(), EncodeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`EncodeError`] says why the packet cannot be sent in this version; the buffer is unchanged then.

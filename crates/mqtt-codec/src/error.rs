@@ -19,6 +19,19 @@ pub enum ErrorKind {
 /// The rule that incoming bytes break. The connection cannot go on: answer with [`reason`](Self::reason) where the
 /// version has an answer, then close.
 ///
+/// ```
+/// use bytes::BytesMut;
+/// use mqtt_codec::{Codec, DecodeError, ErrorKind, ReasonCode, Version};
+///
+/// // PUBLISH with QoS 3.
+/// let mut bytes = BytesMut::from(&b"\x36\x06\x00\x01a\x00\x01\x00"[..]);
+/// let error = Codec::client(Version::V5).decode(&mut bytes).unwrap_err();
+/// assert_eq!(error, DecodeError::InvalidQoS);
+/// assert_eq!(error.kind(), ErrorKind::Malformed);
+/// assert_eq!(error.reason(), ReasonCode::MalformedPacket);
+/// assert_eq!(error.to_string(), "QoS 3 does not exist");
+/// ```
+///
 /// The numbers in brackets are those of MQTT 5's normative statements, unless MQTT 3.1.1 is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,11 +11,30 @@ use crate::text::{self, Glance, InvalidText, Text};
 
 /// A topic that a message is published to: at least one character, no `+` or `#`
 /// (`[MQTT-3.3.2-2]`, `[MQTT-4.7.3-1]`).
+///
+/// ```
+/// use mqtt_codec::{InvalidTopic, TopicName};
+///
+/// assert!(TopicName::try_from("sensor/1").is_ok());
+/// assert_eq!(TopicName::try_from("sensor/+"), Err(InvalidTopic::WildcardInName));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName<B: Buffer = Bytes>(Text<B>);
 
 /// What a subscriber asks for: a topic in which `+` stands for one level and a last `#` for the rest;
-/// `$share/<name>/<filter>` shares the messages within a group.
+/// `$share/<name>/<filter>` shares the messages within a group. (MQTT 3.1.1 has no such filters, but brokers do: a
+/// `TopicFilter` follows MQTT 5 in both versions, while a decoded MQTT 3.1.1 packet may hold any filter that its standard
+/// allows.)
+///
+/// ```
+/// use mqtt_codec::{InvalidTopic, TopicFilter, TopicName};
+///
+/// let filter = TopicFilter::try_from("$share/group/sensor/+")?;
+/// assert_eq!((filter.share_name(), filter.without_share()), (Some("group"), "sensor/+"));
+/// assert!(filter.matches(&TopicName::try_from("sensor/1")?));
+/// assert_eq!(TopicFilter::try_from("sensor/#/1"), Err(InvalidTopic::MisplacedHash));
+/// # Ok::<(), InvalidTopic>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter<B: Buffer = Bytes>(Text<B>);
 

@@ -10,6 +10,17 @@ use crate::rules::{Rules, Side};
 use crate::{Buffer, DecodeError, EncodeError, Properties, PropertyId, ReasonCode, Version};
 
 /// A step of enhanced authentication.
+///
+/// ```
+/// use mqtt_codec::{Codec, Packet, Properties, Property, ReasonCode, Version, packet::Auth};
+///
+/// let properties = Properties::new()
+///     .with(Property::AuthenticationMethod("SCRAM-SHA-1"))?
+///     .with(Property::AuthenticationData(b"n,,n=user,r=fyko"))?;
+/// let step = Auth { reason: ReasonCode::ContinueAuthentication, properties };
+/// assert!(Codec::client(Version::V5).encoded_len(&Packet::from(step)).is_ok());
+/// # Ok::<(), mqtt_codec::EncodeError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Auth<B: Buffer = Bytes> {
     /// [`ReasonCode::Success`] from the server, [`ReasonCode::ReAuthenticate`] from the client,

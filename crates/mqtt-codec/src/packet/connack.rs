@@ -10,6 +10,14 @@ use crate::rules::Rules;
 use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
 
 /// The server's answer to CONNECT.
+///
+/// ```
+/// use mqtt_codec::{ReasonCode, packet::ConnAck};
+///
+/// let welcome = ConnAck::new(true, ReasonCode::Success);
+/// let refusal = ConnAck::new(false, ReasonCode::NotAuthorized); // return code 5 in MQTT 3.1.1
+/// # let _ = (welcome, refusal);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnAck<B: Buffer = Bytes> {
     /// Whether the server still has the client's session.

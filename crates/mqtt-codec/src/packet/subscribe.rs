@@ -90,6 +90,18 @@ impl SubscriptionOptions {
 }
 
 /// A client asks for messages.
+///
+/// ```
+/// use mqtt_codec::{PacketId, QoS, TopicFilter, packet::{Subscribe, SubscriptionOptions}};
+///
+/// let filter = TopicFilter::try_from("sport/+/score")?;
+/// let id = PacketId::new(1).ok_or("packet identifiers start at 1")?;
+/// let subscribe = Subscribe::new(id, [(&filter, SubscriptionOptions::at(QoS::AtLeastOnce))]);
+/// for (filter, options) in subscribe.filters() {
+///     assert_eq!((filter.as_str(), options.qos), ("sport/+/score", QoS::AtLeastOnce));
+/// }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)] // In this order: see `AnyPacket`.
 pub struct Subscribe<B: Buffer = Bytes> {
@@ -102,6 +114,16 @@ pub struct Subscribe<B: Buffer = Bytes> {
 }
 
 /// A client wants no more of these messages.
+///
+/// ```
+/// use mqtt_codec::{PacketId, TopicFilter, packet::Unsubscribe};
+///
+/// let filter = TopicFilter::try_from("sport/#")?;
+/// let id = PacketId::new(2).ok_or("packet identifiers start at 1")?;
+/// let unsubscribe = Unsubscribe::new(id, [&filter]);
+/// assert!(unsubscribe.filters().all(|filter| filter.as_str() == "sport/#"));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)] // In this order: see `AnyPacket`.
 pub struct Unsubscribe<B: Buffer = Bytes> {
