@@ -33,7 +33,7 @@ Measures mqtt-codec and other MQTT codecs side by side and prints tables in Mark
 Usage: peers-codec [OPTIONS]
 
 Options:
-      --quick          A few rounds only: some 15 s instead of more than a minute
+      --quick          A few rounds only: some 10 s instead of a minute
       --rows TEXT      Only rows whose name contains TEXT; \"decode\", \"encode\", \"3.1.1\" and \"MQTT 5\" count as part of
                        the name; may be given several times, and then all must be contained
       --codec NAME     Only codecs whose name contains NAME, beside ours and the floors
@@ -79,7 +79,7 @@ impl Options {
 }
 
 const NORMAL: Effort = Effort { rounds: 41, batch: Duration::from_millis(4) };
-const QUICK: Effort = Effort { rounds: 5, batch: Duration::from_millis(1) };
+const QUICK: Effort = Effort { rounds: 11, batch: Duration::from_millis(1) };
 
 fn main() -> ExitCode {
     match Options::parse(std::env::args().skip(1)) {
