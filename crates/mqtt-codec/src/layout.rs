@@ -47,7 +47,7 @@ pub(crate) trait Sink {
     }
 
     /// The fixed header: a packet type with its flags, and the Remaining Length.
-    #[inline]
+    #[inline(always)]
     fn fixed_header(&mut self, header: u8, len: u32) {
         match var_int(len) {
             ([low, ..], 1) => self.put(&[header, low]),
@@ -80,7 +80,7 @@ pub(crate) trait Sink {
 }
 
 /// A variable byte integer and its length in bytes.
-#[inline]
+#[inline(always)]
 fn var_int(value: u32) -> ([u8; 4], usize) {
     let [low, second, third, fourth] = [value, value >> 7, value >> 14, value >> 21].map(|v| v as u8);
     match value {

@@ -114,7 +114,7 @@ impl Codec {
 }
 
 /// Counts the Remaining Length of a packet that was checked.
-#[inline]
+#[inline(always)]
 fn body_len(packet: &impl Layout, version: Version) -> Result<u32, EncodeError> {
     let mut count = Count::default();
     packet.layout_head(version, &mut count);
@@ -125,7 +125,7 @@ fn body_len(packet: &impl Layout, version: Version) -> Result<u32, EncodeError> 
     }
 }
 
-#[inline]
+#[inline(always)]
 fn write_head(packet: &impl Layout, version: Version, body: u32, buffer: &mut BytesMut) {
     let mut sink = Write(buffer);
     sink.fixed_header(packet.header(), body);

@@ -292,7 +292,7 @@ impl<B: Buffer> Layout for Publish<B> {
         0x30 | (self.flags.0 & (RETAIN | DUP)) | (self.qos as u8) << 1
     }
 
-    #[inline]
+    #[inline(always)]
     fn layout_head(&self, version: Version, sink: &mut impl Sink) {
         sink.binary(self.topic_bytes());
         if let Some(id) = self.packet_id {
