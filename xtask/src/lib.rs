@@ -4,17 +4,21 @@
 //! - [`features`]: every crate alone, with each of its features alone.
 //! - [`trees`]: how many crates a user pulls in with each of ours.
 //! - [`conformance`]: every normative statement of both standards, and what shows that the codec meets its own.
+//! - [`no_std`]: a program without `std` that uses the codec.
 //! - [`interop`]: our client and our emulator against programs we did not write.
+//! - [`bench`]: what is measured, alone or next to what others measure.
 //! - [`fuzz`]: every fuzz target for some seconds, on a copy of its corpus.
 //!
 //! A new command is a module here and a line in `main.rs`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
+pub mod bench;
 pub mod cargo;
 pub mod conformance;
 pub mod features;
 pub mod fuzz;
 pub mod interop;
+pub mod no_std;
 pub mod tidy;
 pub mod trees;
 

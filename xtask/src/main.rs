@@ -1,6 +1,7 @@
 //! `cargo xtask`: reads the command line and calls the library.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,11 @@ enum Command {
         /// The target to run; all of them when left out.
         target: Option<String>,
     },
+    /// Measure how fast a part of the project is.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Build each crate alone: without features, with each feature alone, with all of them.
     ///
     /// A warning is a failure, as it is in CI. Prints one line for each build.
@@ -51,11 +57,32 @@ enum Command {
         #[arg(long)]
         summary: bool,
     },
+    /// Build and run a program without std that uses mqtt-codec.
+    ///
+    /// The program brings an allocator and a panic handler of its own and links nothing but core, alloc and the C library.
+    NoStd,
     /// Check our client against a real Mosquitto, and the emulator against mosquitto_pub and mosquitto_sub.
     ///
     /// Installs Mosquitto where it can (Debian and Ubuntu, as root) and says what to install where it cannot. All of
     /// it runs on free loopback ports.
     Interop,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Decoding and encoding of packets.
+    ///
+    /// Without --peers this is the bench of the package `benches`. With it, mqtt-codec and other MQTT codecs are measured
+    /// side by side in one process, in the workspace benches/peers-codec, which at first builds some 150 crates;
+    /// `cargo xtask bench codec --peers -- --help` names its options.
+    Codec {
+        /// Next to other MQTT codecs; stands before what is handed on.
+        #[arg(long)]
+        peers: bool,
+        /// What is handed to the bench as it is, such as --quick or --rows TEXT with --peers.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,9 +93,11 @@ fn main() -> ExitCode {
         }
         Command::Tidy { list: false } => xtask::tidy::run(),
         Command::Fuzz { secs, target } => xtask::fuzz::run(secs, target.as_deref()),
+        Command::Bench { what: Bench::Codec { peers, arguments } } => xtask::bench::codec(peers, &arguments),
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),
         Command::Conformance { summary } => xtask::conformance::run(summary),
+        Command::NoStd => xtask::no_std::run(),
         Command::Interop => xtask::interop::run(),
     };
     match outcome {
@@ -82,12 +111,10 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
-    #[test]
-    fn every_command_and_argument_has_help() {
-        super::Cli::command().debug_assert();
-        for command in super::Cli::command().get_subcommands() {
+    fn check(command: &clap::Command) {
+        for command in command.get_subcommands() {
             assert!(command.get_about().is_some(), "{} has no help", command.get_name());
             for argument in command.get_arguments() {
                 assert!(
@@ -97,6 +124,25 @@ mod tests {
                     argument.get_id()
                 );
             }
+            check(command);
         }
+    }
+
+    #[test]
+    fn every_command_and_argument_has_help() {
+        super::Cli::command().debug_assert();
+        check(&super::Cli::command());
+    }
+
+    #[test]
+    fn what_follows_a_bench_is_handed_on() {
+        let cli =
+            super::Cli::try_parse_from(["xtask", "bench", "codec", "--peers", "--quick", "--rows", "mix"]);
+        let super::Command::Bench { what: super::Bench::Codec { peers, arguments } } = cli.unwrap().command
+        else {
+            panic!("not a bench");
+        };
+        assert!(peers);
+        assert_eq!(arguments, ["--quick", "--rows", "mix"]);
     }
 }

@@ -316,7 +316,10 @@ impl<'a> Arbitrary<'a> for VersionedPacket {
                 reason(u, |reason| Disconnect { reason, properties: properties.clone() }.into(), version)?
             }
             15 => {
-                let properties = properties(u, version, Context::Auth)?;
+                let mut properties = properties(u, version, Context::Auth)?;
+                if properties.as_ref().authentication_method().is_none() {
+                    properties = with(u, properties, PropertyId::AuthenticationMethod)?;
+                }
                 reason(u, |reason| Auth { reason, properties: properties.clone() }.into(), version)?
             }
             _ => publish(u, version)?,

@@ -6,6 +6,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 mod sealed {
+    /// Keeps others from implementing [`Buffer`](super::Buffer).
     pub trait Sealed {}
     impl Sealed for bytes::Bytes {}
     impl Sealed for &[u8] {}

@@ -18,6 +18,21 @@ pub enum ErrorKind {
 
 /// The rule that incoming bytes break. The connection cannot go on: answer with [`reason`](Self::reason) where the
 /// version has an answer, then close.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use mqtt_codec::{Codec, DecodeError, ErrorKind, ReasonCode, Version};
+///
+/// // PUBLISH with QoS 3.
+/// let mut bytes = BytesMut::from(&b"\x36\x06\x00\x01a\x00\x01\x00"[..]);
+/// let error = Codec::client(Version::V5).decode(&mut bytes).unwrap_err();
+/// assert_eq!(error, DecodeError::InvalidQoS);
+/// assert_eq!(error.kind(), ErrorKind::Malformed);
+/// assert_eq!(error.reason(), ReasonCode::MalformedPacket);
+/// assert_eq!(error.to_string(), "QoS 3 does not exist");
+/// ```
+///
+/// The numbers in brackets are those of MQTT 5's normative statements, unless MQTT 3.1.1 is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -80,8 +95,12 @@ pub enum DecodeError {
     InvalidReasonCode(u8),
     /// SUBSCRIBE, UNSUBSCRIBE, SUBACK or UNSUBACK with nothing in it (`[MQTT-3.8.3-2]`, `[MQTT-3.10.3-2]`).
     Empty,
-    /// Reserved bits of the subscription options are set, or Retain Handling is 3 (`[MQTT-3.8.3-5]`).
+    /// Reserved bits of the subscription options are set (`[MQTT-3.8.3-5]`).
     SubscriptionOptions,
+    /// MQTT 5: QoS 3 is asked for in SUBSCRIBE (section 3.8.3.1).
+    SubscriptionQoS,
+    /// MQTT 5: Retain Handling 3 in SUBSCRIBE (section 3.8.3.1).
+    RetainHandling,
     /// No Local on a shared subscription (`[MQTT-3.8.3-4]`).
     NoLocalOnShared,
     /// No property has this identifier.
@@ -90,9 +109,12 @@ pub enum DecodeError {
     MisplacedProperty(PropertyId),
     /// The property may appear only once.
     RepeatedProperty(PropertyId),
+    /// The property must be there: the Authentication Method, where there is Authentication Data or an exchange goes on
+    /// (sections 3.1.2.11.10 and 3.15.2.2.2).
+    MissingProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
-    /// MQTT 5: an empty topic needs a topic alias (`[MQTT-3.3.2-8]`).
+    /// A message has neither a topic nor, in MQTT 5, a topic alias that stands for one (MQTT 5, section 3.3.2.1).
     NoTopic,
 }
 
@@ -124,6 +146,9 @@ impl DecodeError {
             | Self::Empty
             | Self::EmptyClientId
             | Self::NoLocalOnShared
+            | Self::SubscriptionQoS
+            | Self::RetainHandling
+            | Self::MissingProperty(_)
             | Self::RepeatedProperty(_)
             | Self::PropertyValue(_)
             | Self::NoTopic
@@ -163,10 +188,13 @@ impl fmt::Display for DecodeError {
             Self::InvalidReasonCode(code) => write!(f, "0x{code:02X} is no reason code of this packet"),
             Self::Empty => f.write_str("a subscription packet without any entry"),
             Self::SubscriptionOptions => f.write_str("reserved subscription options"),
+            Self::SubscriptionQoS => f.write_str("a subscription at QoS 3, which does not exist"),
+            Self::RetainHandling => f.write_str("Retain Handling 3 does not exist"),
             Self::NoLocalOnShared => f.write_str("No Local on a shared subscription"),
             Self::UnknownProperty(id) => write!(f, "property 0x{id:02X} does not exist"),
             Self::MisplacedProperty(id) => write!(f, "property {id:?} does not belong in this packet"),
             Self::RepeatedProperty(id) => write!(f, "property {id:?} may appear only once"),
+            Self::MissingProperty(id) => write!(f, "property {id:?} is missing"),
             Self::PropertyValue(id) => write!(f, "the value of property {id:?} is not allowed"),
             Self::NoTopic => f.write_str("neither a topic nor a topic alias"),
         }

@@ -5,6 +5,18 @@ use bytes::BytesMut;
 
 use crate::{PacketId, Version};
 
+/// What is laid out: a packet of any type, or one whose type is known already.
+pub(crate) trait Layout {
+    /// The first byte: type and flags.
+    fn header(&self) -> u8;
+
+    /// The body behind the fixed header, but for a PUBLISH's payload.
+    fn layout_head(&self, version: Version, sink: &mut impl Sink);
+
+    /// A PUBLISH's payload; empty for every other packet.
+    fn payload(&self) -> &[u8];
+}
+
 /// Where a layout runs to.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
@@ -35,7 +47,7 @@ pub(crate) trait Sink {
     }
 
     /// The fixed header: a packet type with its flags, and the Remaining Length.
-    #[inline]
+    #[inline(always)]
     fn fixed_header(&mut self, header: u8, len: u32) {
         match var_int(len) {
             ([low, ..], 1) => self.put(&[header, low]),
@@ -60,6 +72,7 @@ pub(crate) trait Sink {
     #[inline]
     fn properties(&mut self, version: Version, bytes: &[u8]) {
         if version.is_v5() {
+            // [v5 MQTT-2.2.2-1]
             self.var_int(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
             self.put(bytes);
         }
@@ -67,7 +80,7 @@ pub(crate) trait Sink {
 }
 
 /// A variable byte integer and its length in bytes.
-#[inline]
+#[inline(always)]
 fn var_int(value: u32) -> ([u8; 4], usize) {
     let [low, second, third, fourth] = [value, value >> 7, value >> 14, value >> 21].map(|v| v as u8);
     match value {

@@ -9,6 +9,14 @@ use crate::Buffer;
 
 /// A UTF-8 string of at most 65,535 bytes without U+0000 (`[MQTT-1.5.4-1]`, `[MQTT-1.5.4-2]`).
 ///
+/// ```
+/// use mqtt_codec::{InvalidText, Text};
+///
+/// assert_eq!(Text::try_from("21 °C")?.as_str(), "21 °C");
+/// assert_eq!(Text::new(&b"a\0b"[..]), Err(InvalidText::ContainsNull));
+/// # Ok::<(), InvalidText>(())
+/// ```
+///
 /// Cloning shares the bytes. A `Text` taken from a decoded packet shares the buffer that the packet was read into.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<B: Buffer = Bytes>(B);

@@ -10,6 +10,16 @@ use crate::rules::Rules;
 use crate::{Buffer, DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
 
 /// The answer to a publication, or to an answer. MQTT 3.1.1 carries the packet identifier only.
+///
+/// ```
+/// use mqtt_codec::{Packet, PacketId, ReasonCode, packet::Ack};
+///
+/// let id = PacketId::new(7).ok_or("packet identifiers start at 1")?;
+/// let done = Packet::PubAck(Ack::new(id)); // or PubRec, PubRel, PubComp
+/// let refused = Packet::PubAck(Ack::with_reason(id, ReasonCode::QuotaExceeded));
+/// # let _ = (done, refused);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)] // In this order: see `AnyPacket`.
 pub struct Ack<B: Buffer = Bytes> {

@@ -7,9 +7,20 @@ use crate::properties::{self, Context};
 use crate::reader::Reader;
 use crate::reason::ReasonSet;
 use crate::rules::{Rules, Side};
-use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
+use crate::{Buffer, DecodeError, EncodeError, Properties, PropertyId, ReasonCode, Version};
 
 /// A step of enhanced authentication.
+///
+/// ```
+/// use mqtt_codec::{Codec, Packet, Properties, Property, ReasonCode, Version, packet::Auth};
+///
+/// let properties = Properties::new()
+///     .with(Property::AuthenticationMethod("SCRAM-SHA-1"))?
+///     .with(Property::AuthenticationData(b"n,,n=user,r=fyko"))?;
+/// let step = Auth { reason: ReasonCode::ContinueAuthentication, properties };
+/// assert!(Codec::client(Version::V5).encoded_len(&Packet::from(step)).is_ok());
+/// # Ok::<(), mqtt_codec::EncodeError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Auth<B: Buffer = Bytes> {
     /// [`ReasonCode::Success`] from the server, [`ReasonCode::ReAuthenticate`] from the client,
@@ -31,6 +42,13 @@ const fn wrong_direction(sender: Side, reason: ReasonCode) -> Option<&'static st
     }
 }
 
+const METHOD: PropertyId = PropertyId::AuthenticationMethod;
+
+/// Section 3.15.2.2.2: always, but for the success that says nothing more (section 3.15.2.1).
+fn needs_method(reason: ReasonCode, no_properties: bool) -> bool {
+    reason != ReasonCode::Success || !no_properties
+}
+
 impl<B: Buffer> Auth<B> {
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
         let mut reader = Reader::body(packet.as_ref(), at);
@@ -39,7 +57,11 @@ impl<B: Buffer> Auth<B> {
             (ReasonCode::Success, 0..0)
         } else {
             let reason = REASONS.read(reader.u8()?)?;
-            (reason, properties::read(&mut reader, rules, Context::Auth)?.0)
+            let (properties, seen) = properties::read(&mut reader, rules, Context::Auth)?;
+            if needs_method(reason, properties.is_empty()) && !seen.has(METHOD) {
+                return Err(DecodeError::MissingProperty(METHOD));
+            }
+            (reason, properties)
         };
         reader.finish()?;
         if let Some(what) = wrong_direction(rules.sender, reason) {
@@ -55,6 +77,11 @@ impl<B: Buffer> Auth<B> {
         REASONS.check(self.reason)?;
         if let Some(what) = wrong_direction(sender, self.reason) {
             return Err(EncodeError::WrongDirection(what));
+        }
+        if needs_method(self.reason, self.properties.is_empty())
+            && self.properties.as_ref().authentication_method().is_none()
+        {
+            return Err(EncodeError::Property(DecodeError::MissingProperty(METHOD)));
         }
         self.properties.check(version, Context::Auth)
     }

@@ -10,6 +10,14 @@ use crate::rules::Rules;
 use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
 
 /// The server's answer to CONNECT.
+///
+/// ```
+/// use mqtt_codec::{ReasonCode, packet::ConnAck};
+///
+/// let welcome = ConnAck::new(true, ReasonCode::Success);
+/// let refusal = ConnAck::new(false, ReasonCode::NotAuthorized); // return code 5 in MQTT 3.1.1
+/// # let _ = (welcome, refusal);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnAck<B: Buffer = Bytes> {
     /// Whether the server still has the client's session.
@@ -66,6 +74,7 @@ impl<B: Buffer> ConnAck<B> {
 
     pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
         REASONS.check(self.reason)?;
+        // [v5 MQTT-3.2.2-6, v3.1.1 MQTT-3.2.2-4]
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::Inconsistent("a refused connection has no session"));
         }

@@ -152,12 +152,16 @@ impl ConnectBuilder {
         Ok(())
     }
 
-    /// [v5 MQTT-3.1.2-16 to 19, v3.1.1 MQTT-3.1.2-18 to 21]: each flag says just what is there.
+    /// Each flag says just what is there.
     fn flags(&self) -> u8 {
+        // [v5 MQTT-3.1.2-9, v5 MQTT-3.1.2-11, v5 MQTT-3.1.2-12, v5 MQTT-3.1.2-13]
+        // [v3.1.1 MQTT-3.1.2-9, v3.1.1 MQTT-3.1.2-11, v3.1.1 MQTT-3.1.2-13, v3.1.1 MQTT-3.1.2-14, v3.1.1 MQTT-3.1.2-15]
         let will = self
             .will
             .as_ref()
             .map_or(0, |will| WILL | (will.qos as u8) << 3 | if will.retain { WILL_RETAIN } else { 0 });
+        // [v5 MQTT-3.1.2-16, v5 MQTT-3.1.2-17, v5 MQTT-3.1.2-18, v5 MQTT-3.1.2-19]
+        // [v3.1.1 MQTT-3.1.2-18, v3.1.1 MQTT-3.1.2-19, v3.1.1 MQTT-3.1.2-20, v3.1.1 MQTT-3.1.2-21]
         will | if self.clean_start { CLEAN_START } else { 0 }
             | if self.username.is_some() { USERNAME } else { 0 }
             | if self.password.is_some() { PASSWORD } else { 0 }
@@ -197,6 +201,7 @@ impl Fields {
         // [v5 MQTT-3.1.3-3, v5 MQTT-3.1.3-4, v3.1.1 MQTT-3.1.3-3, v3.1.1 MQTT-3.1.3-4]
         let client_id = span(reader, Reader::text)?;
         let mut will = None;
+        // [v5 MQTT-3.1.2-9, v3.1.1 MQTT-3.1.2-9]
         if flags & WILL != 0 {
             let (properties, _) = properties::read(reader, rules, Context::Will)?;
             // [v5 MQTT-3.1.3-11, v3.1.1 MQTT-3.1.3-10]
@@ -208,8 +213,9 @@ impl Fields {
             })?;
             will = Some([properties, topic, span(reader, Reader::binary)?]);
         }
-        // [v5 MQTT-3.1.3-12, v3.1.1 MQTT-3.1.3-11]
+        // [v5 MQTT-3.1.3-12, v3.1.1 MQTT-3.1.3-11]; there as its flag says [v5 MQTT-3.1.2-17, v3.1.1 MQTT-3.1.2-19].
         let username = if flags & USERNAME == 0 { None } else { Some(span(reader, Reader::text)?) };
+        // [v5 MQTT-3.1.2-19, v3.1.1 MQTT-3.1.2-21]
         let password = if flags & PASSWORD == 0 { None } else { Some(span(reader, Reader::binary)?) };
         Ok(Self { properties, client_id, will, username, password })
     }
@@ -308,11 +314,13 @@ impl<B: Buffer> Connect<B> {
         let keep_alive = reader.u16()?;
         let start = reader.position();
         let fields = Fields::read(&mut reader, flags, &Rules { version, ..*rules })?;
-        // [v3.1.1 MQTT-3.1.3-7]
+        // [v3.1.1 MQTT-3.1.3-7, v3.1.1 MQTT-3.1.3-8]
         if !version.is_v5() && fields.client_id.is_empty() && flags & CLEAN_START == 0 {
             return Err(DecodeError::EmptyClientId);
         }
         let end = reader.position();
+        // Everything was as it should be, and nothing is left over [v5 MQTT-3.1.4-1, v3.1.1 MQTT-3.1.4-1]: no field that
+        // has no flag [v5 MQTT-3.1.2-16, v5 MQTT-3.1.2-18, v3.1.1 MQTT-3.1.2-18, v3.1.1 MQTT-3.1.2-20].
         reader.finish()?;
         Ok(Self { version, flags, keep_alive, fields: packet.cut(start..end) })
     }

@@ -9,6 +9,17 @@ use crate::rules::{Rules, Side};
 use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
 
 /// The connection ends. In MQTT 3.1.1 only clients send it, and it says nothing more.
+///
+/// ```
+/// use mqtt_codec::{Codec, DecodeError, Packet, Properties, Property, Version, packet::Disconnect};
+///
+/// // What to say when a packet breaks the rules.
+/// let error = DecodeError::InvalidQoS;
+/// let mut goodbye = Disconnect::new(error.reason());
+/// goodbye.properties = Properties::new().with(Property::ReasonString(&error.to_string()))?;
+/// assert!(Codec::client(Version::V5).encoded_len(&Packet::from(goodbye)).is_ok());
+/// # Ok::<(), mqtt_codec::EncodeError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Disconnect<B: Buffer = Bytes> {
     /// Why; [`ReasonCode::Success`] is the normal disconnection, without a will.

@@ -23,7 +23,7 @@ pub use publish::Publish;
 pub use suback::SubAck;
 pub use subscribe::{Filters, RetainHandling, Subscribe, SubscriptionOptions, Unsubscribe};
 
-use crate::layout::Sink;
+use crate::layout::{Layout, Sink};
 use crate::properties::{self, Context};
 use crate::reader::Reader;
 use crate::reason::ReasonSet;
@@ -147,28 +147,6 @@ impl<B: Buffer> AnyPacket<B> {
         })
     }
 
-    /// The first byte: type and flags. [v5 MQTT-2.1.3-1, v3.1.1 MQTT-2.2.2-1]
-    #[inline]
-    pub(crate) fn header(&self) -> u8 {
-        match self {
-            Self::Connect(_) => 0x10,
-            Self::ConnAck(_) => 0x20,
-            Self::Publish(packet) => packet.header(),
-            Self::PubAck(_) => 0x40,
-            Self::PubRec(_) => 0x50,
-            Self::PubRel(_) => 0x62,
-            Self::PubComp(_) => 0x70,
-            Self::Subscribe(_) => 0x82,
-            Self::SubAck(_) => 0x90,
-            Self::Unsubscribe(_) => 0xA2,
-            Self::UnsubAck(_) => 0xB0,
-            Self::PingReq => 0xC0,
-            Self::PingResp => 0xD0,
-            Self::Disconnect(_) => 0xE0,
-            Self::Auth(_) => 0xF0,
-        }
-    }
-
     /// Everything that can be wrong with the packet, before the first byte of it is written.
     #[inline]
     pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
@@ -200,10 +178,33 @@ impl<B: Buffer> AnyPacket<B> {
             _ => Ok(()),
         }
     }
+}
 
-    /// The body behind the fixed header, but for a PUBLISH's payload.
+impl<B: Buffer> Layout for AnyPacket<B> {
+    /// [v5 MQTT-2.1.3-1, v3.1.1 MQTT-2.2.2-1]
     #[inline]
-    pub(crate) fn layout_head(&self, version: Version, sink: &mut impl Sink) {
+    fn header(&self) -> u8 {
+        match self {
+            Self::Connect(_) => 0x10,
+            Self::ConnAck(_) => 0x20,
+            Self::Publish(packet) => packet.header(),
+            Self::PubAck(_) => 0x40,
+            Self::PubRec(_) => 0x50,
+            Self::PubRel(_) => 0x62,
+            Self::PubComp(_) => 0x70,
+            Self::Subscribe(_) => 0x82,
+            Self::SubAck(_) => 0x90,
+            Self::Unsubscribe(_) => 0xA2,
+            Self::UnsubAck(_) => 0xB0,
+            Self::PingReq => 0xC0,
+            Self::PingResp => 0xD0,
+            Self::Disconnect(_) => 0xE0,
+            Self::Auth(_) => 0xF0,
+        }
+    }
+
+    #[inline]
+    fn layout_head(&self, version: Version, sink: &mut impl Sink) {
         match self {
             Self::Connect(packet) => packet.layout(sink),
             Self::ConnAck(packet) => packet.layout(version, sink),
@@ -221,9 +222,8 @@ impl<B: Buffer> AnyPacket<B> {
         }
     }
 
-    /// A PUBLISH's payload; empty for every other packet.
     #[inline]
-    pub(crate) fn payload(&self) -> &[u8] {
+    fn payload(&self) -> &[u8] {
         match self {
             Self::Publish(packet) => packet.payload(),
             _ => &[],

@@ -10,6 +10,17 @@ use crate::rules::Rules;
 use crate::{Buffer, DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
 
 /// One reason code for each filter of the SUBSCRIBE or UNSUBSCRIBE, in its order. UNSUBACK has none in MQTT 3.1.1.
+///
+/// ```
+/// use mqtt_codec::{Packet, PacketId, ReasonCode, packet::SubAck};
+///
+/// let id = PacketId::new(1).ok_or("packet identifiers start at 1")?;
+/// let ack = SubAck::new(id, [ReasonCode::GrantedQoS1, ReasonCode::NotAuthorized]);
+/// assert_eq!(ack.reasons().filter(|reason| reason.is_error()).count(), 1);
+/// let packet = Packet::SubAck(ack); // or Packet::UnsubAck
+/// # let _ = packet;
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)] // In this order: see `AnyPacket`.
 pub struct SubAck<B: Buffer = Bytes> {

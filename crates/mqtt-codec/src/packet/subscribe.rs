@@ -51,24 +51,57 @@ impl SubscriptionOptions {
             | (self.retain_handling as u8) << 4
     }
 
+    /// Whether the bits say something in this version.
     #[inline]
-    fn from_byte(byte: u8, version: Version) -> Result<Self, DecodeError> {
-        let qos = QoS::try_from(byte & 3)?;
+    fn check(byte: u8, version: Version) -> Result<(), DecodeError> {
         // [v5 MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4]
-        if byte & if version.is_v5() { 0xC0 } else { 0xFC } != 0 {
-            return Err(DecodeError::SubscriptionOptions);
+        let reserved = if version.is_v5() { 0xC0 } else { 0xFC };
+        if byte & reserved == 0 && byte & 3 != 3 && byte & 0x30 != 0x30 {
+            return Ok(());
         }
-        let retain_handling = match byte >> 4 {
-            0 => RetainHandling::Send,
-            1 => RetainHandling::SendIfNew,
-            2 => RetainHandling::DoNotSend,
-            _ => return Err(DecodeError::SubscriptionOptions),
-        };
-        Ok(Self { qos, no_local: byte & 4 != 0, retain_as_published: byte & 8 != 0, retain_handling })
+        Err(if byte & 3 == 3 {
+            // Section 3.8.3.1 calls it a protocol error, [v3.1.1 MQTT-3.8.3-4] malformed.
+            if version.is_v5() { DecodeError::SubscriptionQoS } else { DecodeError::InvalidQoS }
+        } else if byte & reserved != 0 {
+            DecodeError::SubscriptionOptions
+        } else {
+            DecodeError::RetainHandling
+        })
+    }
+
+    /// Reads a byte that [`check`](Self::check) has passed.
+    #[inline]
+    fn from_checked(byte: u8) -> Self {
+        Self {
+            qos: match byte & 3 {
+                0 => QoS::AtMostOnce,
+                1 => QoS::AtLeastOnce,
+                _ => QoS::ExactlyOnce,
+            },
+            no_local: byte & 4 != 0,
+            retain_as_published: byte & 8 != 0,
+            retain_handling: match byte >> 4 {
+                0 => RetainHandling::Send,
+                1 => RetainHandling::SendIfNew,
+                _ => RetainHandling::DoNotSend,
+            },
+        }
     }
 }
 
 /// A client asks for messages.
+///
+/// ```
+/// use mqtt_codec::{PacketId, QoS, TopicFilter, packet::{Subscribe, SubscriptionOptions}};
+///
+/// let filter = TopicFilter::try_from("sport/+/score")?;
+/// let id = PacketId::new(1).ok_or("packet identifiers start at 1")?;
+/// let subscribe = Subscribe::new(id, [(&filter, SubscriptionOptions::at(QoS::AtLeastOnce))]);
+/// for (filter, options) in subscribe.filters() {
+///     assert_eq!((filter.as_str(), options.qos), ("sport/+/score", QoS::AtLeastOnce));
+/// }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)] // In this order: see `AnyPacket`.
 pub struct Subscribe<B: Buffer = Bytes> {
@@ -81,6 +114,16 @@ pub struct Subscribe<B: Buffer = Bytes> {
 }
 
 /// A client wants no more of these messages.
+///
+/// ```
+/// use mqtt_codec::{PacketId, TopicFilter, packet::Unsubscribe};
+///
+/// let filter = TopicFilter::try_from("sport/#")?;
+/// let id = PacketId::new(2).ok_or("packet identifiers start at 1")?;
+/// let unsubscribe = Unsubscribe::new(id, [&filter]);
+/// assert!(unsubscribe.filters().all(|filter| filter.as_str() == "sport/#"));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)] // In this order: see `AnyPacket`.
 pub struct Unsubscribe<B: Buffer = Bytes> {
@@ -120,9 +163,10 @@ impl<B: Buffer> Subscribe<B> {
         let packet_id = reader.packet_id()?;
         let (properties, _) = properties::read(&mut reader, rules, Context::Subscribe)?;
         let entries = read_entries(&mut reader, rules, |reader, filter| {
-            let options = SubscriptionOptions::from_byte(reader.u8()?, rules.version)?;
+            let options = reader.u8()?;
+            SubscriptionOptions::check(options, rules.version)?;
             // [v5 MQTT-3.8.3-4]
-            if options.no_local && topic::split_share(filter).0.is_some() {
+            if options & 4 != 0 && topic::split_share(filter).0.is_some() {
                 return Err(DecodeError::NoLocalOnShared);
             }
             Ok(())
@@ -137,12 +181,14 @@ impl<B: Buffer> Subscribe<B> {
             return Err(EncodeError::Empty);
         }
         for (filter, options) in self.filters() {
+            // [v3.1.1 MQTT-3.8.3-4]
             if !version.is_v5() && options.to_byte() & 0xFC != 0 {
                 return Err(EncodeError::NotInVersion {
                     what: "subscription options beyond the QoS",
                     version,
                 });
             }
+            // [v5 MQTT-3.8.3-4]
             if options.no_local && topic::split_share(filter.as_bytes()).0.is_some() {
                 return Err(EncodeError::Inconsistent("No Local does not go with a shared subscription"));
             }
@@ -245,8 +291,7 @@ impl<'a> Iterator for Filters<'a> {
         let mut options = SubscriptionOptions::default();
         if self.options {
             let (byte, behind) = rest.split_first()?;
-            // It was checked under the packet's version; MQTT 5's reading covers both.
-            options = SubscriptionOptions::from_byte(*byte, Version::V5).ok()?;
+            options = SubscriptionOptions::from_checked(*byte);
             rest = behind;
         }
         self.entries = rest;

@@ -174,7 +174,7 @@ pub(crate) fn validate(bytes: &[u8], context: Context, max: u32) -> Result<Seen,
     }
     // Section 3.1.2.11.10.
     if seen.has(PropertyId::AuthenticationData) && !seen.has(PropertyId::AuthenticationMethod) {
-        return Err(DecodeError::PropertyValue(PropertyId::AuthenticationData));
+        return Err(DecodeError::MissingProperty(PropertyId::AuthenticationMethod));
     }
     Ok(seen)
 }
@@ -185,11 +185,13 @@ fn check_value(reader: &mut Reader<'_>, rule: table::Rule) -> Result<(), DecodeE
     let id = rule.id;
     let fits = match rule.kind {
         Kind::Pair => {
+            // [v5 MQTT-1.5.7-1]
             reader.text()?;
             reader.text()?;
             true
         }
         Kind::Text => {
+            // [v5 MQTT-3.3.2-13, v5 MQTT-3.3.2-19] among others.
             let bytes = reader.binary()?;
             let glance = text::check(bytes)?;
             // [v5 MQTT-3.3.2-14]
@@ -267,7 +269,10 @@ macro_rules! getters {
             $(#[$doc])*
             #[must_use]
             pub fn $name(self) -> Option<$type> {
-                self.iter().find_map(|p| if let Property::$variant(value) = p { Some(value) } else { None })
+                match self.find(PropertyId::$variant) {
+                    Some(Property::$variant(value)) => Some(value),
+                    _ => None,
+                }
             }
         )*
     };
@@ -290,6 +295,12 @@ impl<'a> PropertiesRef<'a> {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The first of this kind: one loop for all the getters.
+    #[inline(never)]
+    fn find(self, id: PropertyId) -> Option<Property<'a>> {
+        self.iter().find(|property| property.id() == id)
     }
 
     getters! {

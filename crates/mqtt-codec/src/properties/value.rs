@@ -63,7 +63,7 @@ macro_rules! property {
             }
 
             /// The next property of a set that was validated before.
-            #[inline]
+            #[inline(always)]
             pub(super) fn take(values: &mut Values<'a>) -> Option<Self> {
                 let [number] = values.array()?;
                 Some(match PropertyId::from_u32(number.into())? {
@@ -135,9 +135,11 @@ impl Property<'_> {
     /// The ranges of section 2.2.2.2 and of each property's own section.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         let fits = match *self {
+            // [v5 MQTT-3.3.2-8] for the alias.
             Self::ReceiveMaximum(value) | Self::TopicAlias(value) => value != 0,
             Self::MaximumPacketSize(value) => value != 0,
             Self::SubscriptionIdentifier(value) => value != 0 && value <= crate::codec::MAX_VAR_INT,
+            // [v5 MQTT-3.3.2-14]
             Self::ResponseTopic(value) => {
                 topic::check_name(value.as_bytes(), text::glance(value.as_bytes())).is_ok()
             }
@@ -148,6 +150,7 @@ impl Property<'_> {
         }
         match self.wire() {
             Wire::Text(value) => text::check(value.as_bytes()).map(|_| ())?,
+            // [v5 MQTT-1.5.7-1]
             Wire::Pair(name, value) => {
                 text::check(name.as_bytes())?;
                 text::check(value.as_bytes())?;

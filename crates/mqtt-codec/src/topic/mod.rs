@@ -11,11 +11,30 @@ use crate::text::{self, Glance, InvalidText, Text};
 
 /// A topic that a message is published to: at least one character, no `+` or `#`
 /// (`[MQTT-3.3.2-2]`, `[MQTT-4.7.3-1]`).
+///
+/// ```
+/// use mqtt_codec::{InvalidTopic, TopicName};
+///
+/// assert!(TopicName::try_from("sensor/1").is_ok());
+/// assert_eq!(TopicName::try_from("sensor/+"), Err(InvalidTopic::WildcardInName));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName<B: Buffer = Bytes>(Text<B>);
 
 /// What a subscriber asks for: a topic in which `+` stands for one level and a last `#` for the rest;
-/// `$share/<name>/<filter>` shares the messages within a group.
+/// `$share/<name>/<filter>` shares the messages within a group. (MQTT 3.1.1 has no such filters, but brokers do: a
+/// `TopicFilter` follows MQTT 5 in both versions, while a decoded MQTT 3.1.1 packet may hold any filter that its standard
+/// allows.)
+///
+/// ```
+/// use mqtt_codec::{InvalidTopic, TopicFilter, TopicName};
+///
+/// let filter = TopicFilter::try_from("$share/group/sensor/+")?;
+/// assert_eq!((filter.share_name(), filter.without_share()), (Some("group"), "sensor/+"));
+/// assert!(filter.matches(&TopicName::try_from("sensor/1")?));
+/// assert_eq!(TopicFilter::try_from("sensor/#/1"), Err(InvalidTopic::MisplacedHash));
+/// # Ok::<(), InvalidTopic>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter<B: Buffer = Bytes>(Text<B>);
 
@@ -85,6 +104,7 @@ pub(crate) fn check_name(topic: &[u8], glance: Glance) -> Result<(), InvalidTopi
 #[inline]
 pub(crate) fn check_filter(filter: &[u8], shared: bool) -> Result<(), InvalidTopic> {
     let glance = text::glance_filter(filter);
+    // [v5 MQTT-4.7.3-2, v5 MQTT-4.7.3-3, v3.1.1 MQTT-4.7.3-2, v3.1.1 MQTT-4.7.3-3]
     text::check_glance(filter, glance)?;
     if glance.wildcard || matches!(filter, [] | [b'$', ..]) {
         return check_filter_closely(filter, shared);
@@ -206,6 +226,7 @@ impl<'a> TopicName<&'a [u8]> {
     /// # Errors
     /// [`InvalidTopic`] names the rule that the string breaks.
     pub fn borrowed(text: &'a str) -> Result<Self, InvalidTopic> {
+        // [v5 MQTT-4.7.3-2, v5 MQTT-4.7.3-3, v3.1.1 MQTT-4.7.3-2, v3.1.1 MQTT-4.7.3-3]
         let glance = text::check(text.as_bytes())?;
         check_name(text.as_bytes(), glance)?;
         Ok(Self(Text::from_checked(text.as_bytes())))
@@ -308,76 +329,4 @@ text_newtype!(TopicName);
 text_newtype!(TopicFilter);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matched(filter: &str, topic: &str) -> bool {
-        TopicFilter::try_from(filter).unwrap().matches(&TopicName::try_from(topic).unwrap())
-    }
-
-    #[test]
-    fn names_carry_no_wildcards_and_are_not_empty() {
-        assert_eq!(TopicName::try_from(""), Err(InvalidTopic::Empty));
-        assert_eq!(TopicName::try_from("a/+"), Err(InvalidTopic::WildcardInName));
-        assert_eq!(TopicName::try_from("a#"), Err(InvalidTopic::WildcardInName));
-        assert!(TopicName::try_from("/").is_ok());
-    }
-
-    #[test]
-    fn filters_hold_their_wildcards_in_whole_levels() {
-        for good in ["#", "+", "/", "a/#", "+/+/#", "//", "a//b", "$share/g/#", "$share/g/a/+", "$SYS/#"] {
-            assert!(TopicFilter::try_from(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "a#",
-            "a/#/b",
-            "#/",
-            "a+",
-            "+a/b",
-            "$share/",
-            "$share/g",
-            "$share/g/",
-            "$share//a",
-            "$share/a+/b",
-            "$share/g/a#",
-        ] {
-            assert!(TopicFilter::try_from(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn matching_follows_section_4_7() {
-        assert!(matched("sport/tennis/player1/#", "sport/tennis/player1"));
-        assert!(matched("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon"));
-        assert!(matched("sport/#", "sport"));
-        assert!(matched("+/+", "/finance"));
-        assert!(matched("/+", "/finance"));
-        assert!(!matched("+", "/finance"));
-        assert!(matched("+/#", "foo"));
-        assert!(matched("foo/+/#", "foo/bar"));
-        assert!(!matched("sport/+", "sport"));
-        assert!(matched("sport/+", "sport/"));
-        assert!(!matched("a/b", "a/b/c"));
-        assert!(!matched("a/b/c", "a/b"));
-        assert!(!matched("A", "a"));
-    }
-
-    #[test]
-    fn leading_wildcards_do_not_see_dollar_topics() {
-        // [MQTT-4.7.2-1]
-        assert!(!matched("#", "$SYS/a"));
-        assert!(!matched("+/a", "$SYS/a"));
-        assert!(matched("$SYS/#", "$SYS/a"));
-        assert!(matched("$SYS/+", "$SYS/a"));
-    }
-
-    #[test]
-    fn a_share_prefix_is_looked_through() {
-        let filter = TopicFilter::try_from("$share/group/a/+").unwrap();
-        assert_eq!(filter.share_name(), Some("group"));
-        assert_eq!(filter.without_share(), "a/+");
-        assert!(matched("$share/group/a/+", "a/b"));
-        assert!(!matched("$share/group/#", "$aws/x"));
-    }
-}
+mod tests;

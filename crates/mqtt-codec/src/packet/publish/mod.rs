@@ -1,18 +1,18 @@
 //! PUBLISH (section 3.3 of both standards).
 
+mod parts;
+
 use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::layout::Sink;
+pub(crate) use parts::Parts;
+
+use crate::layout::{Layout, Sink};
 use crate::properties::{self, Context};
-use crate::reader::Reader;
-use crate::rules::{Rules, Side};
+use crate::rules::Side;
 use crate::text;
-use crate::{
-    Buffer, DecodeError, EncodeError, PacketId, Properties, PropertiesRef, PropertyId, QoS, TopicName,
-    Version, topic,
-};
+use crate::{Buffer, EncodeError, PacketId, Properties, PropertiesRef, PropertyId, QoS, TopicName, Version};
 
 /// An application message on its way.
 ///
@@ -154,6 +154,7 @@ impl<B: Buffer> Publish<B> {
     /// Marked as sent before; without effect at QoS 0 (`[MQTT-3.3.1-2]`).
     #[must_use]
     pub fn with_dup(mut self, dup: bool) -> Self {
+        // [v5 MQTT-3.3.1-2, v3.1.1 MQTT-3.3.1-2, v5 MQTT-4.3.1-1, v3.1.1 MQTT-4.3.1-1]
         self.flags = self.flags.with(DUP, dup && self.qos != QoS::AtMostOnce);
         self
     }
@@ -269,11 +270,6 @@ impl<B: Buffer> Publish<B> {
     }
 
     #[inline]
-    pub(crate) fn header(&self) -> u8 {
-        0x30 | (self.flags.0 & (RETAIN | DUP)) | (self.qos as u8) << 1
-    }
-
-    #[inline]
     pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         if self.topic_len == 0 && self.properties().topic_alias().is_none() {
             return Err(EncodeError::Inconsistent("neither a topic nor a topic alias"));
@@ -288,85 +284,26 @@ impl<B: Buffer> Publish<B> {
         }
         Ok(())
     }
+}
 
-    /// All of it but the payload.
+impl<B: Buffer> Layout for Publish<B> {
     #[inline]
-    pub(crate) fn layout_head(&self, version: Version, sink: &mut impl Sink) {
+    fn header(&self) -> u8 {
+        0x30 | (self.flags.0 & (RETAIN | DUP)) | (self.qos as u8) << 1
+    }
+
+    #[inline(always)]
+    fn layout_head(&self, version: Version, sink: &mut impl Sink) {
         sink.binary(self.topic_bytes());
         if let Some(id) = self.packet_id {
             sink.packet_id(id);
         }
         sink.properties(version, self.property_bytes());
     }
-}
 
-/// What a PUBLISH says about itself and where its parts stand: read from bytes, before anything owns them.
-#[derive(Clone, Copy)]
-pub(crate) struct Parts {
-    properties_at: u32,
-    properties_end: u32,
-    topic_len: u16,
-    packet_id: Option<PacketId>,
-    topic_at: u8,
-    qos: QoS,
-    flags: Flags,
-}
-
-impl Parts {
-    #[inline(always)]
-    pub(crate) fn read(header: u8, packet: &[u8], at: usize, rules: &Rules) -> Result<Self, DecodeError> {
-        // [v5 MQTT-3.3.1-4, v3.1.1 MQTT-3.3.1-4]
-        let qos = QoS::try_from((header >> 1) & 3)?;
-        let mut flags = Flags(header & (RETAIN | DUP));
-        // [v5 MQTT-3.3.1-2, v3.1.1 MQTT-3.3.1-2]
-        if qos == QoS::AtMostOnce && flags.has(DUP) {
-            if !rules.lenient.dup_on_qos_0 {
-                return Err(DecodeError::DupOnQoS0);
-            }
-            flags = flags.with(DUP, false);
-        }
-        let mut reader = Reader::body(packet, at);
-        // [v5 MQTT-3.3.2-1, v3.1.1 MQTT-3.3.2-1]
-        let topic_len = reader.u16()?;
-        let topic = reader.take(usize::from(topic_len))?;
-        let glance = text::check(topic)?;
-        if topic_len != 0 {
-            topic::check_name(topic, glance)?;
-        }
-        let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
-        let (properties, seen) = properties::read(&mut reader, rules, rules.sender.publish())?;
-        // Section 3.3.2.1; in MQTT 3.1.1 [v3.1.1 MQTT-4.7.3-1], there are no aliases.
-        if topic_len == 0 && !seen.has(PropertyId::TopicAlias) {
-            return Err(DecodeError::NoTopic);
-        }
-        // The length of a packet is below 2^28 + 5, so that the casts lose nothing.
-        let end = reader.position();
-        Ok(Self {
-            properties_at: end.saturating_sub(properties.len()) as u32,
-            properties_end: end as u32,
-            topic_at: at.saturating_add(2) as u8,
-            topic_len,
-            packet_id,
-            qos,
-            flags: flags.with(SUBSCRIBED, seen.has(PropertyId::SubscriptionIdentifier)),
-        })
-    }
-
-    /// The message in the packet that the parts were read from.
-    #[inline(always)]
-    pub(crate) fn of<B: Buffer>(self, packet: B) -> Publish<B> {
-        let Self { properties_at, properties_end, topic_len, packet_id, topic_at, qos, flags } = self;
-        Publish {
-            head: packet,
-            payload: None,
-            properties_at,
-            properties_end,
-            topic_len,
-            packet_id,
-            topic_at,
-            qos,
-            flags,
-        }
+    #[inline]
+    fn payload(&self) -> &[u8] {
+        Self::payload(self)
     }
 }
 
