@@ -80,6 +80,7 @@ pub fn say(packet: &PacketRef<'_>, version: Version) -> Said {
         PacketRef::Auth(auth) => {
             properties(said.field("reason", auth.reason.code()), auth.properties.as_ref())
         }
+        _ => unreachable!("a packet type that MQTT does not have"),
     }
 }
 
