@@ -13,9 +13,9 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use mqtt_codec::fuzzing::view;
-use mqtt_codec::{PacketRef, Version};
+use mqtt_codec::{DecodeError, PacketRef, Version};
 
-pub use known::{Disagreement, KNOWN};
+pub use known::{Disagreement, KNOWN, Known, Shows, What};
 use said::Said;
 
 /// Another codec.
@@ -47,6 +47,10 @@ pub fn disagreements(data: &[u8]) -> Vec<Disagreement> {
     let choice = choice & 7;
     let bytes = first_packet(bytes);
     let ours = view(choice, bytes);
+    // Our limit is ours alone.
+    if matches!(ours, Err(DecodeError::PacketTooLarge { .. })) {
+        return Vec::new();
+    }
     let version = match &ours {
         Ok(Some((PacketRef::Connect(connect), _))) => Some(connect.version()),
         _ => version(choice),
@@ -55,17 +59,17 @@ pub fn disagreements(data: &[u8]) -> Vec<Disagreement> {
     peers
         .filter_map(|peer| {
             let what = match (&ours, guarded(|| (peer.decode)(bytes))) {
-                (_, Err(Panicked)) => known::What::Panics,
-                (Ok(Some((packet, _))), Ok(None)) => known::What::Refused(ours::say(packet, peer.version)),
+                (ours, Err(Panicked)) => What::Panics { taken: matches!(ours, Ok(Some(_))) },
+                (Ok(Some((packet, _))), Ok(None)) => What::Refused(ours::say(packet, peer.version)),
                 (Ok(Some((packet, _))), Ok(Some(theirs))) => {
                     let ours = ours::say(packet, peer.version);
                     if ours == theirs {
                         return None;
                     }
-                    known::What::ReadInAnotherWay { ours, theirs }
+                    What::ReadInAnotherWay { ours, theirs }
                 }
-                (Ok(None), Ok(Some(theirs))) => known::What::Completed(theirs),
-                (Err(error), Ok(Some(_))) => known::What::Taken(*error),
+                (Ok(None), Ok(Some(theirs))) => What::Completed(theirs),
+                (Err(error), Ok(Some(_))) => What::Taken(*error),
                 (Ok(None) | Err(_), Ok(None)) => return None,
             };
             Some(Disagreement { peer: peer.name, version: peer.version, what })

@@ -126,6 +126,15 @@ impl Said {
         }
     }
 
+    pub fn is(&self, packet: &str) -> bool {
+        self.packet == packet
+    }
+
+    /// Whether a field has this value.
+    pub fn has_field(&self, name: &'static str, value: impl Into<Value>) -> bool {
+        self.fields.contains(&(name, value.into()))
+    }
+
     /// Whether a property, of the packet or of its will, has this value.
     pub fn has(&self, id: PropertyId, value: impl Into<Value>) -> bool {
         let entry = (id as u8, value.into());
