@@ -69,7 +69,7 @@ pub fn disagreements(data: &[u8]) -> Vec<Disagreement> {
                     What::ReadInAnotherWay { ours, theirs }
                 }
                 (Ok(None), Ok(Some(theirs))) => What::Completed(theirs),
-                (Err(error), Ok(Some(_))) => What::Taken(*error),
+                (Err(error), Ok(Some(theirs))) => What::Taken(*error, theirs),
                 (Ok(None) | Err(_), Ok(None)) => return None,
             };
             Some(Disagreement { peer: peer.name, version: peer.version, what })

@@ -39,7 +39,10 @@ pub fn say(packet: &PacketRef<'_>, version: Version) -> Said {
                 .field("payload", publish.payload());
             properties(said, publish.properties())
         }
-        PacketRef::PubAck(ack) | PacketRef::PubRec(ack) | PacketRef::PubRel(ack) | PacketRef::PubComp(ack) => {
+        PacketRef::PubAck(ack)
+        | PacketRef::PubRec(ack)
+        | PacketRef::PubRel(ack)
+        | PacketRef::PubComp(ack) => {
             let said = said.field("packet id", ack.packet_id.value());
             let said = if version.is_v5() { said.field("reason", ack.reason.code()) } else { said };
             properties(said, ack.properties.as_ref())
@@ -96,11 +99,7 @@ fn properties(said: Said, properties: PropertiesRef<'_>) -> Said {
     each(said, properties, Said::property)
 }
 
-fn each(
-    said: Said,
-    properties: PropertiesRef<'_>,
-    add: fn(Said, PropertyId, Option<Value>) -> Said,
-) -> Said {
+fn each(said: Said, properties: PropertiesRef<'_>, add: fn(Said, PropertyId, Option<Value>) -> Said) -> Said {
     properties.iter().fold(said, |said, property| add(said, property.id(), Some(value(property))))
 }
 

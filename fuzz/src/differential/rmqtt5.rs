@@ -148,10 +148,7 @@ fn publish(publish: &Publish) -> Said {
     let said = said
         .property(PropertyId::TopicAlias, properties.topic_alias.map(NonZeroU16::get))
         .property(PropertyId::CorrelationData, properties.correlation_data.as_deref())
-        .property(
-            PropertyId::MessageExpiryInterval,
-            properties.message_expiry_interval.map(NonZeroU32::get),
-        )
+        .property(PropertyId::MessageExpiryInterval, properties.message_expiry_interval.map(NonZeroU32::get))
         .property(PropertyId::ContentType, properties.content_type.as_deref())
         .property(PropertyId::PayloadFormatIndicator, Some(properties.is_utf8_payload))
         .property(PropertyId::ResponseTopic, properties.response_topic.as_deref());
@@ -177,7 +174,7 @@ fn acknowledgement(
 }
 
 fn user(said: Said, properties: &UserProperties) -> Said {
-    properties.iter().fold(said, |said, (name, value)| {
-        said.property(PropertyId::UserProperty, Some((&**name, &**value)))
-    })
+    properties
+        .iter()
+        .fold(said, |said, (name, value)| said.property(PropertyId::UserProperty, Some((&**name, &**value))))
 }
