@@ -2,6 +2,7 @@
 //! refuse too, unless [`known`] says who is right.
 
 mod known;
+mod mqtt5;
 mod mqttrs;
 mod ours;
 mod rmqtt3;
@@ -26,10 +27,11 @@ pub struct Peer {
     decode: fn(&[u8]) -> Option<Said>,
 }
 
-pub const PEERS: [Peer; 3] = [
+pub const PEERS: [Peer; 4] = [
     Peer { name: "mqttrs", version: Version::V3_1_1, decode: mqttrs::decode },
     Peer { name: "rmqtt-codec", version: Version::V3_1_1, decode: rmqtt3::decode },
     Peer { name: "rmqtt-codec", version: Version::V5, decode: rmqtt5::decode },
+    Peer { name: "mqtt5-protocol", version: Version::V5, decode: mqtt5::decode },
 ];
 
 /// The first byte chooses our codec as it does for `decode`, always a strict one within the default limits; a packet

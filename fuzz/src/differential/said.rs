@@ -135,6 +135,10 @@ impl Said {
         self.fields.contains(&(name, value.into()))
     }
 
+    pub fn has_no_field(&self, name: &str) -> bool {
+        self.fields.iter().all(|(other, _)| *other != name)
+    }
+
     /// Whether a property, of the packet or of its will, has this value.
     pub fn has(&self, id: PropertyId, value: impl Into<Value>) -> bool {
         let entry = (id as u8, value.into());
