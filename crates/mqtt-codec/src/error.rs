@@ -92,7 +92,7 @@ pub enum DecodeError {
     RepeatedProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
-    /// MQTT 5: an empty topic needs a topic alias (`[MQTT-3.3.2-8]`).
+    /// The topic of a PUBLISH is empty (`[MQTT-4.7.3-1]`); in MQTT 5, without a topic alias in its place (section 3.3.2.1).
     NoTopic,
 }
 
