@@ -92,7 +92,8 @@ pub enum DecodeError {
     RepeatedProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
-    /// The topic of a PUBLISH is empty (`[MQTT-4.7.3-1]`); in MQTT 5, without a topic alias in its place (section 3.3.2.1).
+    /// The topic of a PUBLISH is empty (`[MQTT-4.7.3-1]`), and in MQTT 5 there is no topic alias in its place (section
+    /// 3.3.2.1).
     NoTopic,
 }
 
