@@ -114,7 +114,8 @@ pub enum DecodeError {
     MissingProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
-    /// A message has neither a topic nor, in MQTT 5, a topic alias that stands for one (MQTT 5, section 3.3.2.1).
+    /// The topic of a PUBLISH is empty (`[MQTT-4.7.3-1]`), and in MQTT 5 there is no topic alias in its place (section
+    /// 3.3.2.1).
     NoTopic,
 }
 

@@ -152,10 +152,10 @@ impl<B: Buffer> AnyPacket<B> {
     pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         match self {
             Self::Publish(packet) => packet.check(version, sender),
-            Self::PubAck(packet) => packet.check(version, Context::PubAck),
-            Self::PubRec(packet) => packet.check(version, Context::PubRec),
-            Self::PubRel(packet) => packet.check(version, Context::PubRel),
-            Self::PubComp(packet) => packet.check(version, Context::PubComp),
+            Self::PubAck(packet) => packet.check(version, sender, Context::PubAck),
+            Self::PubRec(packet) => packet.check(version, sender, Context::PubRec),
+            Self::PubRel(packet) => packet.check(version, sender, Context::PubRel),
+            Self::PubComp(packet) => packet.check(version, sender, Context::PubComp),
             other => other.check_control(version, sender),
         }
     }
