@@ -1,10 +1,11 @@
-//! `cargo xtask fuzz`: every fuzz target for some seconds, on a copy of its corpus.
+//! `cargo xtask fuzz`: every fuzz target for some seconds, on a copy of its corpus or on one that grows.
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::{Args, ValueEnum};
 use toml::de::DeTable;
 
 use crate::Result;
@@ -13,25 +14,63 @@ use crate::cargo::{cargo, timed, workspace_root};
 /// Larger inputs find nothing that these do not: the longest interesting packet is a few hundred bytes.
 const MAX_LEN: u32 = 4096;
 
-/// Runs `only`, or every target, for `secs` seconds each, and prints one line for each.
+/// What to run, and how.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How long each target runs, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub secs: u32,
+    /// What watches the memory while a target runs.
+    ///
+    /// The crates forbid unsafe code, so that long campaigns may do without: they run some times faster.
+    #[arg(long, value_enum, default_value_t = Sanitizer::Address)]
+    pub sanitizer: Sanitizer,
+    /// Keep what a run finds, in a directory for each target below DIR, and go on from there the next time.
+    ///
+    /// The committed seeds are copied there first. When left out, a run works on a copy that is thrown away.
+    #[arg(long, value_name = "DIR")]
+    pub corpus: Option<PathBuf>,
+    /// The target to run; all of them when left out.
+    pub target: Option<String>,
+}
+
+/// What watches the memory while a target runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sanitizer {
+    /// Nothing does.
+    None,
+    /// The address sanitizer.
+    Address,
+}
+
+impl Sanitizer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Address => "address",
+        }
+    }
+}
+
+/// Runs the chosen target, or every one, and prints one line for each.
 ///
 /// # Errors
 /// When a target crashes or executes nothing, when there is none, or when cargo-fuzz cannot be had.
-pub fn run(secs: u32, only: Option<&str>) -> Result {
+pub fn run(options: &Options) -> Result {
     let root = workspace_root()?;
     let manifest =
         fs::read_to_string(root.join("fuzz/Cargo.toml")).map_err(|e| format!("fuzz/Cargo.toml: {e}"))?;
-    let targets = chosen(targets(&manifest)?, only)?;
+    let targets = chosen(targets(&manifest)?, options.target.as_deref())?;
     install_cargo_fuzz(&root)?;
 
-    let mut build = cargo_fuzz(&root, "build");
+    let mut build = cargo_fuzz(&root, "build", options.sanitizer);
     if !build.status()?.success() {
         return Err(format!("the fuzz targets do not build: {build:?}").into());
     }
 
     let mut failed = Vec::new();
     for target in &targets {
-        let (executed, seconds) = timed(|| run_one(&root, target, secs));
+        let (executed, seconds) = timed(|| run_one(&root, target, options));
         match executed {
             Ok(executed) => println!("ok     {target}: {executed} executions in {seconds:.0} s"),
             Err(error) => {
@@ -46,13 +85,14 @@ pub fn run(secs: u32, only: Option<&str>) -> Result {
 }
 
 /// The number of inputs executed.
-fn run_one(root: &Path, target: &str, secs: u32) -> Result<u64> {
-    let corpus = tempfile::tempdir()?;
-    copy_files(&root.join("fuzz/corpus").join(target), corpus.path())?;
+fn run_one(root: &Path, target: &str, options: &Options) -> Result<u64> {
+    let thrown_away = tempfile::tempdir()?;
+    let corpus = corpus(thrown_away.path(), options.corpus.as_deref(), target)?;
+    copy_files(&root.join("fuzz/corpus").join(target), &corpus)?;
 
-    let mut command = cargo_fuzz(root, "run");
-    command.arg(target).arg(corpus.path()).arg("--").args([
-        &format!("-max_total_time={secs}"),
+    let mut command = cargo_fuzz(root, "run", options.sanitizer);
+    command.arg(target).arg(corpus).arg("--").args([
+        &format!("-max_total_time={}", options.secs),
         &format!("-max_len={MAX_LEN}"),
         "-rss_limit_mb=2048",
         "-timeout=10",
@@ -73,11 +113,20 @@ fn run_one(root: &Path, target: &str, secs: u32) -> Result<u64> {
     }
 }
 
-/// A cargo-fuzz command. libFuzzer and the address sanitizer are unstable options, which `RUSTC_BOOTSTRAP` lets a
-/// stable compiler take.
-fn cargo_fuzz(root: &Path, verb: &str) -> Command {
+/// Where a target finds its corpus, and leaves what it adds; an absolute path, since a target runs elsewhere.
+fn corpus(thrown_away: &Path, kept: Option<&Path>, target: &str) -> Result<PathBuf> {
+    let Some(kept) = kept else { return Ok(thrown_away.to_owned()) };
+    let corpus = std::path::absolute(kept.join(target))?;
+    fs::create_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
+    Ok(corpus)
+}
+
+/// A cargo-fuzz command. libFuzzer and the sanitizers are unstable options, which `RUSTC_BOOTSTRAP` lets a stable
+/// compiler take.
+fn cargo_fuzz(root: &Path, verb: &str, sanitizer: Sanitizer) -> Command {
     let mut command = cargo(root);
     command.env("RUSTC_BOOTSTRAP", "1").args(["fuzz", verb, "--fuzz-dir", "fuzz"]);
+    command.args(["--sanitizer", sanitizer.name()]);
     if let Some(dir) = env::var_os("CARGO_TARGET_DIR") {
         command.arg("--target-dir").arg(dir);
     }
@@ -181,6 +230,32 @@ mod tests {
         copy_files(from.path(), to.path()).unwrap();
         assert_eq!(fs::read(to.path().join("seed")).unwrap(), b"x");
         copy_files(&from.path().join("missing"), to.path()).unwrap();
+    }
+
+    #[test]
+    fn a_corpus_that_is_kept_has_a_directory_for_each_target() {
+        let (thrown_away, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(corpus(thrown_away.path(), None, "decode").unwrap(), thrown_away.path());
+
+        let dir = kept.path().join("grown");
+        let decode = corpus(thrown_away.path(), Some(&dir), "decode").unwrap();
+        assert_eq!(decode, dir.join("decode"));
+        fs::write(decode.join("found"), b"x").unwrap();
+        assert_eq!(corpus(thrown_away.path(), Some(&dir), "decode").unwrap(), decode);
+        assert!(decode.join("found").exists());
+
+        fs::write(kept.path().join("file"), b"").unwrap();
+        assert!(corpus(thrown_away.path(), Some(&kept.path().join("file")), "decode").is_err());
+    }
+
+    #[test]
+    fn the_sanitizer_is_handed_to_cargo_fuzz() {
+        for sanitizer in Sanitizer::value_variants() {
+            let command = cargo_fuzz(Path::new("."), "run", *sanitizer);
+            let args: Vec<_> = command.get_args().filter_map(|arg| arg.to_str()).collect();
+            let name = sanitizer.to_possible_value().unwrap();
+            assert!(args.windows(2).any(|pair| pair == ["--sanitizer", name.get_name()]), "{args:?}");
+        }
     }
 
     #[test]

@@ -27,15 +27,10 @@ enum Command {
     },
     /// Fuzz every target, or one, for some seconds each.
     ///
-    /// Works on a copy of the committed corpus, so that a run leaves no files behind; what crashes a target is kept in
-    /// fuzz/artifacts. Installs cargo-fuzz when it is missing. Needs no nightly toolchain: it sets RUSTC_BOOTSTRAP=1.
-    Fuzz {
-        /// How long each target runs.
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-        secs: u32,
-        /// The target to run; all of them when left out.
-        target: Option<String>,
-    },
+    /// Works on a copy of the committed corpus, so that a run leaves no files behind unless `--corpus` says where; what
+    /// crashes a target is kept in fuzz/artifacts. Installs cargo-fuzz when it is missing. Needs no nightly toolchain:
+    /// it sets RUSTC_BOOTSTRAP=1.
+    Fuzz(xtask::fuzz::Options),
     /// Measure how fast a part of the project is.
     Bench {
         #[command(subcommand)]
@@ -92,7 +87,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Tidy { list: false } => xtask::tidy::run(),
-        Command::Fuzz { secs, target } => xtask::fuzz::run(secs, target.as_deref()),
+        Command::Fuzz(options) => xtask::fuzz::run(&options),
         Command::Bench { what: Bench::Codec { peers, arguments } } => xtask::bench::codec(peers, &arguments),
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),

@@ -1,0 +1,3 @@
+//! The bodies of the fuzz targets that need more than our own crates.
+
+pub mod differential;
