@@ -65,6 +65,12 @@ impl Ack {
 }
 
 impl<B: Buffer> Ack<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Ack {
+        Ack { packet_id: self.packet_id, reason: self.reason, properties: self.properties.into_owned() }
+    }
+
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules, context: Context) -> Result<Self, DecodeError> {
         let mut reader = Reader::body(packet.as_ref(), at);
         let packet_id = reader.packet_id()?;
@@ -83,7 +89,7 @@ impl<B: Buffer> Ack<B> {
             if wrong_direction(sender, self.reason) {
                 return Err(EncodeError::WrongDirection(WRONG_REASON));
             }
-            if !version.is_v5() && self.reason.is_error() {
+            if !version.is_v5() {
                 return Err(EncodeError::NotInVersion {
                     what: "a reason code in an acknowledgement",
                     version,

@@ -232,6 +232,13 @@ fn span<'a>(
 }
 
 impl<B: Buffer> Connect<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Connect {
+        let Self { version, flags, keep_alive, fields } = self;
+        Connect { version, flags, keep_alive, fields: fields.into_bytes() }
+    }
+
     /// The version that this connection will speak.
     #[must_use]
     pub fn version(&self) -> Version {
@@ -295,6 +302,15 @@ impl<B: Buffer> Connect<B> {
     fn fields(&self) -> Fields {
         let mut reader = Reader::new(self.fields.as_ref());
         Fields::read(&mut reader, self.flags, &Rules::trusting(self.version)).unwrap_or_default()
+    }
+
+    /// The version that a CONNECT asks for, whatever else is in it; `None` if it is unknown.
+    pub(crate) fn peek_version(packet: &[u8], at: usize) -> Option<Version> {
+        match packet.get(at..)? {
+            [0, 4, b'M', b'Q', b'T', b'T', 4, ..] => Some(Version::V3_1_1),
+            [0, 4, b'M', b'Q', b'T', b'T', 5, ..] => Some(Version::V5),
+            _ => None,
+        }
     }
 
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
