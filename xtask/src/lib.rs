@@ -6,7 +6,7 @@
 //! - [`conformance`]: every normative statement of both standards, and what shows that the codec meets its own.
 //! - [`no_std`]: a program without `std` that uses the codec.
 //! - [`interop`]: our client and our emulator against programs we did not write.
-//! - [`bench`]: what is measured, alone or next to what others measure.
+//! - [`mod@bench`]: what is measured, alone or next to what others measure.
 //! - [`fuzz`]: every fuzz target for some seconds, on a copy of its corpus.
 //!
 //! A new command is a module here and a line in `main.rs`.

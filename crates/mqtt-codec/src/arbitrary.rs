@@ -184,8 +184,7 @@ fn with(u: &mut Unstructured<'_>, all: Properties, id: PropertyId) -> Result<Pro
     all.with(property).map_err(|_| arbitrary::Error::IncorrectFormat)
 }
 
-/// A reason code that `packet` may carry, by trying: what the encoder refuses is replaced by success, and so is what
-/// MQTT 3.1.1 has no number of its own for.
+/// A reason code that `packet` may carry, by trying: what the encoder refuses is replaced by success.
 fn reason(
     u: &mut Unstructured<'_>,
     packet: impl Fn(ReasonCode) -> Packet,
@@ -193,15 +192,7 @@ fn reason(
 ) -> Result<Packet> {
     let wanted = packet(ReasonCode::from_u8(u.arbitrary()?).unwrap_or_default());
     let fits = crate::Codec::observer(version).encoded_len(&wanted).is_ok();
-    let said = version.is_v5()
-        || match &wanted {
-            Packet::ConnAck(ack) => {
-                ReasonCode::from_connect_return_code(ack.reason.to_connect_return_code()) == Some(ack.reason)
-            }
-            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.reason == ReasonCode::Success,
-            _ => true,
-        };
-    Ok(if fits && said { wanted } else { packet(ReasonCode::Success) })
+    Ok(if fits { wanted } else { packet(ReasonCode::Success) })
 }
 
 fn bytes(u: &mut Unstructured<'_>) -> Result<Bytes> {

@@ -114,7 +114,8 @@ pub enum DecodeError {
     MissingProperty(PropertyId),
     /// The property's value is not allowed.
     PropertyValue(PropertyId),
-    /// A message has neither a topic nor, in MQTT 5, a topic alias that stands for one (MQTT 5, section 3.3.2.1).
+    /// The topic of a PUBLISH is empty (`[MQTT-4.7.3-1]`), and in MQTT 5 there is no topic alias in its place (section
+    /// 3.3.2.1).
     NoTopic,
 }
 
@@ -140,6 +141,8 @@ impl DecodeError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::ConnectExpected
+            | Self::ProtocolName
+            | Self::ProtocolLevel(_)
             | Self::SecondConnect
             | Self::WrongDirection { .. }
             | Self::TooMany { .. }
@@ -201,7 +204,15 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl core::error::Error for DecodeError {}
+impl core::error::Error for DecodeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Text(error) => Some(error),
+            Self::Topic(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<InvalidText> for DecodeError {
     fn from(error: InvalidText) -> Self {
@@ -222,7 +233,8 @@ impl From<InvalidTopic> for DecodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// Larger than the receiver takes, or than MQTT can say (268,435,460 bytes).
+    /// Larger than MQTT can say (268,435,460 bytes). Those who know what the receiver takes compare it with
+    /// [`Codec::encoded_len`](crate::Codec::encoded_len), and may say so by this error.
     PacketTooLarge {
         /// The whole packet in bytes.
         size: usize,
@@ -244,6 +256,8 @@ pub enum EncodeError {
     ReasonCode(ReasonCode),
     /// Only the other side of a connection may send this.
     WrongDirection(&'static str),
+    /// A server sends nothing but CONNACK, AUTH and DISCONNECT before it has received CONNECT.
+    ConnectExpected,
     /// Fields contradict each other.
     Inconsistent(&'static str),
 }
@@ -258,10 +272,17 @@ impl fmt::Display for EncodeError {
             Self::Property(error) => error.fmt(f),
             Self::Empty => f.write_str("a subscription packet needs at least one entry"),
             Self::ReasonCode(code) => write!(f, "this packet cannot carry the reason code {code}"),
+            Self::ConnectExpected => {
+                f.write_str("nothing but CONNACK, AUTH and DISCONNECT goes out before CONNECT came in")
+            }
             Self::WrongDirection(what) => write!(f, "{what} may only be sent by the other side"),
             Self::Inconsistent(what) => f.write_str(what),
         }
     }
 }
 
-impl core::error::Error for EncodeError {}
+impl core::error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Property(error) = self { Some(error) } else { None }
+    }
+}

@@ -77,6 +77,7 @@ pub fn decode(data: &[u8]) {
         assert_eq!(view.name(), packet.name());
         assert_eq!(encoded(*version, &view), encoded(*version, packet));
         look(&view);
+        assert_eq!(view.into_owned(), *packet);
         rest = rest.get(len..).unwrap();
     }
     assert_eq!(views.decode_ref(rest).err(), error);
@@ -161,27 +162,8 @@ pub fn chunking(data: &[u8]) {
 
 /// A set of properties: the first byte chooses where it stands, the rest is the set.
 pub fn properties(data: &[u8]) {
-    const CONTEXTS: [Context; 17] = [
-        Context::Connect,
-        Context::ConnAck,
-        Context::Publish,
-        Context::PublishByClient,
-        Context::Will,
-        Context::PubAck,
-        Context::PubRec,
-        Context::PubRel,
-        Context::PubComp,
-        Context::Subscribe,
-        Context::SubAck,
-        Context::Unsubscribe,
-        Context::UnsubAck,
-        Context::Disconnect,
-        Context::DisconnectByClient,
-        Context::DisconnectByServer,
-        Context::Auth,
-    ];
     let Some((choice, bytes)) = data.split_first() else { return };
-    let context = CONTEXTS.get(usize::from(*choice) % CONTEXTS.len()).unwrap();
+    let context = Context::ALL.get(usize::from(*choice) % Context::ALL.len()).unwrap();
     let verdict = validate(bytes, *context, u32::MAX);
     // Whoever sends it, what is fine from one side is fine for those who watch both.
     if verdict.is_ok() {

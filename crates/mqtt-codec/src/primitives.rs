@@ -88,6 +88,15 @@ impl PacketId {
     }
 }
 
+impl TryFrom<u16> for PacketId {
+    type Error = DecodeError;
+
+    /// Zero is refused.
+    fn try_from(value: u16) -> Result<Self, DecodeError> {
+        Self::new(value).ok_or(DecodeError::ZeroPacketId)
+    }
+}
+
 impl fmt::Display for PacketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{DecodeError, EncodeError};
+use crate::{DecodeError, EncodeError, Version};
 
 macro_rules! reason_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
@@ -150,6 +150,29 @@ impl ReasonCode {
             Self::BadUserNameOrPassword => 4,
             Self::NotAuthorized | Self::Banned => 5,
             _ => 3,
+        }
+    }
+
+    /// The nearest to this code that a CONNACK of this version can say: in MQTT 5 the code itself, in MQTT 3.1.1 one of six.
+    ///
+    /// ```
+    /// use mqtt_codec::{ReasonCode, Version};
+    ///
+    /// let reason = ReasonCode::QuotaExceeded;
+    /// assert_eq!(reason.in_connack(Version::V5), reason);
+    /// assert_eq!(reason.in_connack(Version::V3_1_1), ReasonCode::ServerUnavailable);
+    /// ```
+    #[must_use]
+    pub const fn in_connack(self, version: Version) -> Self {
+        match version {
+            Version::V5 => self,
+            Version::V3_1_1 => match self {
+                Self::Banned => Self::NotAuthorized,
+                other => match Self::from_connect_return_code(other.to_connect_return_code()) {
+                    Some(reason) => reason,
+                    None => Self::ServerUnavailable,
+                },
+            },
         }
     }
 

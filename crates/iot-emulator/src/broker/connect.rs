@@ -62,7 +62,7 @@ impl Broker {
 
     /// A CONNACK with a reason, then the end. Nothing of a refused connection stays.
     pub(super) fn refuse(&mut self, now: Duration, id: ConnectionId, version: Version, reason: ReasonCode) {
-        let packet = Packet::ConnAck(ConnAck::new(false, reason));
+        let packet = Packet::ConnAck(ConnAck::new(false, reason.in_connack(version)));
         self.outputs.push_back(Output::Send { connection: id, version, packet });
         self.close(now, id);
     }

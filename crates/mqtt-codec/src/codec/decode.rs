@@ -1,12 +1,15 @@
 //! Packets out of byte buffers.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{CONNECT, Codec, PUBLISH};
 use crate::packet::{Connect, PublishParts};
 use crate::reader::var_int;
 use crate::rules::Side;
-use crate::{AnyPacket, Buffer, DecodeError, Packet, PacketId, PacketRef};
+use crate::{AnyPacket, Buffer, DecodeError, Packet, PacketId, PacketRef, Version};
+
+/// What is reserved for a packet that is announced, in bytes; beyond it the buffer doubles as bytes come.
+const RESERVED: usize = 64 * 1024;
 
 /// The fixed header of a packet that has begun.
 #[derive(Clone, Copy)]
@@ -21,8 +24,8 @@ struct Frame {
 impl Codec {
     /// Takes the next packet from the front of `buffer`; `None` when more bytes are needed.
     ///
-    /// The packet shares the buffer's memory, nothing is copied. While a packet is incomplete, space for the rest of
-    /// it is reserved, within [`Limits`].
+    /// The packet shares the buffer's memory, nothing is copied. While a packet is incomplete, space for more of it is
+    /// reserved: 64 KiB, or as much as has come, within [`Limits`](crate::Limits).
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -48,7 +51,9 @@ impl Codec {
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
         let Some(frame) = self.frame(buffer)? else { return Ok(None) };
         let Some(packet) = buffer.get(..frame.total) else {
-            buffer.reserve(frame.total.saturating_sub(buffer.len()));
+            // No more at once than has come already: a length is but an announcement.
+            let missing = frame.total.saturating_sub(buffer.len());
+            buffer.reserve(missing.min(buffer.len().max(RESERVED)));
             return Ok(None);
         };
         if frame.header >> 4 == PUBLISH {
@@ -58,6 +63,11 @@ impl Codec {
         if let Some(packet_id) = short_ack(&frame, packet)? {
             buffer.advance(frame.total);
             return Ok(Some(Packet::short_ack(frame.header >> 4, packet_id)));
+        }
+        if frame.at == frame.total {
+            // Nothing to share.
+            buffer.advance(frame.total);
+            return self.decode_control(&frame, Bytes::new());
         }
         let packet = buffer.split_to(frame.total).freeze();
         self.decode_control(&frame, packet)
@@ -103,16 +113,27 @@ impl Codec {
         packet: B,
     ) -> Result<Option<AnyPacket<B>>, DecodeError> {
         if frame.header >> 4 == CONNECT {
-            let connect = Connect::decode(packet, frame.at, &self.rules)?;
-            if self.side == Side::Server {
-                // A server's version is that of the CONNECT it took, which is the only one.
-                self.started = true;
-                self.rules.version = connect.version();
-                self.takes = self.rules.sender.sends(connect.version()) & !(1 << CONNECT);
-            }
-            return Ok(Some(AnyPacket::Connect(connect)));
+            return self.decode_connect(frame, packet).map(|connect| Some(AnyPacket::Connect(connect)));
         }
         AnyPacket::decode_control(frame.header, packet, frame.at, &self.rules).map(Some)
+    }
+
+    /// A server's version is that of the CONNECT it took, which is the only one; an observer follows each.
+    fn decode_connect<B: Buffer>(&mut self, frame: &Frame, packet: B) -> Result<Connect<B>, DecodeError> {
+        if self.side == Side::Server {
+            // An answer to what is refused is in the words of the version that was asked for, or, if that is none, in those
+            // of MQTT 3.1.1, which clients of all versions read.
+            self.rules.version =
+                Connect::<B>::peek_version(packet.as_ref(), frame.at).unwrap_or(Version::V3_1_1);
+        }
+        let connect = Connect::decode(packet, frame.at, &self.rules)?;
+        self.rules.version = connect.version();
+        self.started = true;
+        self.takes = self.rules.sender.sends(connect.version());
+        if self.side == Side::Server {
+            self.takes &= !(1 << CONNECT);
+        }
+        Ok(connect)
     }
 
     /// The whole length in bytes of the packet that begins at the front of `bytes`, as soon as its fixed header is

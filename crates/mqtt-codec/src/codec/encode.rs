@@ -1,11 +1,12 @@
 //! Packets into byte buffers.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::{Codec, MAX_PACKET, MAX_VAR_INT};
 use crate::layout::{Count, Layout, Sink, Write};
+use crate::packet::Publish;
 use crate::rules::Side;
-use crate::{AnyPacket, Buffer, EncodeError, Packet, Version};
+use crate::{AnyPacket, Buffer, EncodeError, Version};
 
 impl Codec {
     /// The whole length of `packet` on the wire, in bytes.
@@ -21,7 +22,7 @@ impl Codec {
     /// [`EncodeError`] says why the packet cannot be sent in this version.
     pub fn encoded_len<B: Buffer>(&self, packet: &AnyPacket<B>) -> Result<usize, EncodeError> {
         let version = self.version_for(packet);
-        packet.check(version, self.side)?;
+        self.check(packet, version)?;
         Ok(frame_len(body_len(packet, version)?))
     }
 
@@ -45,15 +46,32 @@ impl Codec {
     /// [`EncodeError`] says why the packet cannot be sent in this version; the buffer is unchanged then.
     #[inline]
     pub fn encode<B: Buffer>(&self, packet: &AnyPacket<B>, buffer: &mut BytesMut) -> Result<(), EncodeError> {
-        if let AnyPacket::Publish(publish) = packet {
-            publish.check(self.rules.version, self.side)?;
-            let body = body_len(publish, self.rules.version)?;
-            buffer.reserve(frame_len(body));
-            write_head(publish, self.rules.version, body, buffer);
-            buffer.extend_from_slice(publish.payload());
-            return Ok(());
+        let AnyPacket::Publish(publish) = packet else { return self.encode_control(packet, buffer) };
+        let body = self.publish_len(publish)?;
+        buffer.reserve(frame_len(body));
+        write_head(publish, self.rules.version, body, buffer);
+        buffer.extend_from_slice(publish.payload());
+        Ok(())
+    }
+
+    /// Checks a PUBLISH and counts its Remaining Length.
+    #[inline(always)]
+    fn publish_len<B: Buffer>(&self, publish: &Publish<B>) -> Result<u32, EncodeError> {
+        if !self.started {
+            return Err(EncodeError::ConnectExpected);
         }
-        self.encode_control(packet, buffer)
+        publish.check(self.rules.version, self.side)?;
+        body_len(publish, self.rules.version)
+    }
+
+    /// Checks a packet of any type in this version.
+    #[inline]
+    fn check<B: Buffer>(&self, packet: &AnyPacket<B>, version: Version) -> Result<(), EncodeError> {
+        let early = matches!(packet, AnyPacket::ConnAck(_) | AnyPacket::Auth(_) | AnyPacket::Disconnect(_));
+        if !self.started && !early {
+            return Err(EncodeError::ConnectExpected);
+        }
+        packet.check(version, self.side)
     }
 
     #[inline]
@@ -62,13 +80,13 @@ impl Codec {
         packet: &AnyPacket<B>,
         buffer: &mut BytesMut,
     ) -> Result<(), EncodeError> {
-        if let Some(packet_id) = packet.as_short_ack() {
+        if let Some(packet_id) = packet.as_short_ack().filter(|_| self.started) {
             let [high, low] = packet_id.value().to_be_bytes();
             buffer.extend_from_slice(&[packet.header(), 2, high, low]);
             return Ok(());
         }
         let version = self.version_for(packet);
-        packet.check(version, self.side)?;
+        self.check(packet, version)?;
         let body = body_len(packet, version)?;
         buffer.reserve(frame_len(body));
         write_head(packet, version, body, buffer);
@@ -80,12 +98,12 @@ impl Codec {
     ///
     /// ```
     /// use bytes::{Bytes, BytesMut};
-    /// use mqtt_codec::{Codec, TopicName, Version, packet::Publish};
+    /// use mqtt_codec::{Codec, Packet, TopicName, Version, packet::Publish};
     ///
     /// let image = Bytes::from(vec![0; 100_000]);
     /// let publish = Publish::new(TopicName::try_from("camera/1")?, image.clone());
     /// let mut head = BytesMut::new();
-    /// let payload = Codec::client(Version::V5).encode_vectored(&publish.into(), &mut head)?;
+    /// let payload = Codec::client(Version::V5).encode_vectored(&Packet::from(publish), &mut head)?;
     /// assert_eq!(head.len(), 15);
     /// assert_eq!(payload.as_ptr(), image.as_ptr());
     /// # Ok::<(), Box<dyn core::error::Error>>(())
@@ -93,12 +111,15 @@ impl Codec {
     ///
     /// # Errors
     /// [`EncodeError`] says why the packet cannot be sent in this version; the buffer is unchanged then.
-    pub fn encode_vectored(&self, packet: &Packet, buffer: &mut BytesMut) -> Result<Bytes, EncodeError> {
-        let Packet::Publish(publish) = packet else {
-            return self.encode_control(packet, buffer).map(|()| Bytes::new());
+    pub fn encode_vectored<B: Buffer>(
+        &self,
+        packet: &AnyPacket<B>,
+        buffer: &mut BytesMut,
+    ) -> Result<B, EncodeError> {
+        let AnyPacket::Publish(publish) = packet else {
+            return self.encode_control(packet, buffer).map(|()| B::default());
         };
-        publish.check(self.rules.version, self.side)?;
-        let body = body_len(publish, self.rules.version)?;
+        let body = self.publish_len(publish)?;
         buffer.reserve(frame_len(body).saturating_sub(publish.payload().len()));
         write_head(publish, self.rules.version, body, buffer);
         Ok(publish.payload_bytes())

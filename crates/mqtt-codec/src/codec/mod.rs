@@ -12,6 +12,9 @@ pub(crate) const MAX_VAR_INT: u32 = 268_435_455;
 /// The largest packet that MQTT can say: a fixed header of 5 bytes and a Remaining Length of 268,435,455.
 const MAX_PACKET: u32 = MAX_VAR_INT + 5;
 
+// Lengths of packets go into `usize`.
+const _: () = assert!(usize::BITS >= 32);
+
 const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
 
@@ -25,7 +28,12 @@ const PUBLISH: u8 = 3;
 /// buffer's front and leaves the rest. [`decode_ref`](Self::decode_ref) does the same on borrowed bytes. After an error
 /// the position in the stream is lost: answer, then close.
 ///
-/// A codec made by [`server`](Self::server) takes its version from the first packet, which must be CONNECT.
+/// A codec made by [`server`](Self::server) takes its version from the first packet, which must be CONNECT; before it came,
+/// nothing but CONNACK, AUTH and DISCONNECT can be encoded. A CONNACK that refuses a faulty CONNECT is written in the version
+/// that the CONNECT asked for, and in that of MQTT 3.1.1 when it is unknown. An observer follows the version of each CONNECT
+/// that it decodes.
+///
+/// Both decoders change the codec's state when they take a CONNECT: whoever looks ahead does so on a clone.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -94,7 +102,7 @@ impl Codec {
     }
 
     /// For those who look on from outside (proxies, analysers, tests): takes what either side may send, CONNECT of
-    /// whatever version at any time.
+    /// whatever version at any time, whose version it then follows.
     ///
     /// ```
     /// use bytes::BytesMut;

@@ -6,7 +6,7 @@ use crate::layout::Sink;
 use crate::properties::Context;
 use crate::reader::Reader;
 use crate::reason::ReasonSet;
-use crate::rules::Rules;
+use crate::rules::{Rules, Side};
 use crate::{Buffer, DecodeError, EncodeError, PacketId, Properties, ReasonCode, Version};
 
 /// The answer to a publication, or to an answer. MQTT 3.1.1 carries the packet identifier only.
@@ -43,6 +43,13 @@ const fn reasons(context: Context) -> &'static ReasonSet {
     }
 }
 
+/// Only servers know that nobody subscribes (sections 3.4.2.1 and 3.5.2.1, "sent only by the Server").
+fn wrong_direction(sender: Side, reason: ReasonCode) -> bool {
+    sender == Side::Client && reason == ReasonCode::NoMatchingSubscribers
+}
+
+const WRONG_REASON: &str = "an acknowledgement with no matching subscribers";
+
 impl Ack {
     /// Success without properties.
     #[must_use]
@@ -58,19 +65,31 @@ impl Ack {
 }
 
 impl<B: Buffer> Ack<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Ack {
+        Ack { packet_id: self.packet_id, reason: self.reason, properties: self.properties.into_owned() }
+    }
+
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules, context: Context) -> Result<Self, DecodeError> {
         let mut reader = Reader::body(packet.as_ref(), at);
         let packet_id = reader.packet_id()?;
         let (reason, properties) = super::read_reason(&mut reader, rules, context, reasons(context))?;
         reader.finish()?;
+        if wrong_direction(rules.sender, reason) {
+            return Err(DecodeError::WrongDirection { what: WRONG_REASON });
+        }
         Ok(Self { packet_id, reason, properties: Properties::from_checked(packet.cut(properties)) })
     }
 
     #[inline]
-    pub(crate) fn check(&self, version: Version, context: Context) -> Result<(), EncodeError> {
+    pub(crate) fn check(&self, version: Version, sender: Side, context: Context) -> Result<(), EncodeError> {
         if self.reason != ReasonCode::Success {
             reasons(context).check(self.reason)?;
-            if !version.is_v5() && self.reason.is_error() {
+            if wrong_direction(sender, self.reason) {
+                return Err(EncodeError::WrongDirection(WRONG_REASON));
+            }
+            if !version.is_v5() {
                 return Err(EncodeError::NotInVersion {
                     what: "a reason code in an acknowledgement",
                     version,

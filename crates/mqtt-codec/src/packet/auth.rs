@@ -50,6 +50,12 @@ fn needs_method(reason: ReasonCode, no_properties: bool) -> bool {
 }
 
 impl<B: Buffer> Auth<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Auth {
+        Auth { reason: self.reason, properties: self.properties.into_owned() }
+    }
+
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
         let mut reader = Reader::body(packet.as_ref(), at);
         // Both may be left out for success without properties (section 3.15.2.1).

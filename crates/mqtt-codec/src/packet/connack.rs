@@ -11,6 +11,9 @@ use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
 
 /// The server's answer to CONNECT.
 ///
+/// A server that knows MQTT 3.1.1 only refuses MQTT 5 in its own form, without properties: a client's codec for MQTT 5 takes
+/// that one answer (`20 02 00 01`) as [`ReasonCode::UnsupportedProtocolVersion`].
+///
 /// ```
 /// use mqtt_codec::{ReasonCode, packet::ConnAck};
 ///
@@ -22,8 +25,8 @@ use crate::{Buffer, DecodeError, EncodeError, Properties, ReasonCode, Version};
 pub struct ConnAck<B: Buffer = Bytes> {
     /// Whether the server still has the client's session.
     pub session_present: bool,
-    /// Success or why not. On the wire MQTT 3.1.1 uses its own numbers, see
-    /// [`ReasonCode::from_connect_return_code`].
+    /// Success or why not. On the wire MQTT 3.1.1 uses numbers of its own for six of the codes, and cannot say the others:
+    /// see [`ReasonCode::in_connack`].
     pub reason: ReasonCode,
     /// MQTT 5 properties.
     pub properties: Properties<B>,
@@ -44,6 +47,13 @@ impl ConnAck {
 }
 
 impl<B: Buffer> ConnAck<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> ConnAck {
+        let Self { session_present, reason, properties } = self;
+        ConnAck { session_present, reason, properties: properties.into_owned() }
+    }
+
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
         let mut reader = Reader::body(packet.as_ref(), at);
         // Bits 7 to 1 are reserved [v5 MQTT-3.2.2-1].
@@ -77,6 +87,9 @@ impl<B: Buffer> ConnAck<B> {
         // [v5 MQTT-3.2.2-6, v3.1.1 MQTT-3.2.2-4]
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::Inconsistent("a refused connection has no session"));
+        }
+        if !version.is_v5() && self.reason.in_connack(version) != self.reason {
+            return Err(EncodeError::NotInVersion { what: "this reason code in CONNACK", version });
         }
         self.properties.check(version, Context::ConnAck)
     }

@@ -36,6 +36,8 @@ const BY_EITHER: ReasonSet = ReasonSet::of(&[
 const BY_SERVER_ONLY: ReasonSet = ReasonSet::of(&[
     0x87, 0x89, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
 ]);
+// Table 3-10 gives 0x00 to clients too, but section 3.14.2.1 reads it out of every DISCONNECT that says nothing, and servers
+// send those.
 const BY_CLIENT_ONLY: ReasonSet = ReasonSet::of(&[0x04]);
 
 fn wrong_direction(sender: Side, reason: ReasonCode) -> bool {
@@ -57,6 +59,12 @@ impl Disconnect {
 }
 
 impl<B: Buffer> Disconnect<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Disconnect {
+        Disconnect { reason: self.reason, properties: self.properties.into_owned() }
+    }
+
     pub(crate) fn decode(packet: B, at: usize, rules: &Rules) -> Result<Self, DecodeError> {
         let mut reader = Reader::body(packet.as_ref(), at);
         let context = rules.sender.disconnect();

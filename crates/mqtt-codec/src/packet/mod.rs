@@ -96,6 +96,39 @@ impl<B: Buffer> AnyPacket<B> {
         }
     }
 
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    ///
+    /// ```
+    /// use mqtt_codec::{Codec, Packet, Version};
+    ///
+    /// let received = b"\x30\x07\x00\x03a/bhi".to_vec();
+    /// let Some((view, _)) = Codec::client(Version::V3_1_1).decode_ref(&received)? else { unreachable!() };
+    /// let packet: Packet = view.into_owned();
+    /// drop(received);
+    /// assert!(matches!(packet, Packet::Publish(publish) if publish.payload() == b"hi"));
+    /// # Ok::<(), mqtt_codec::DecodeError>(())
+    /// ```
+    #[must_use]
+    pub fn into_owned(self) -> Packet {
+        match self {
+            Self::Connect(packet) => Packet::Connect(packet.into_owned()),
+            Self::ConnAck(packet) => Packet::ConnAck(packet.into_owned()),
+            Self::Publish(packet) => Packet::Publish(packet.into_owned()),
+            Self::PubAck(packet) => Packet::PubAck(packet.into_owned()),
+            Self::PubRec(packet) => Packet::PubRec(packet.into_owned()),
+            Self::PubRel(packet) => Packet::PubRel(packet.into_owned()),
+            Self::PubComp(packet) => Packet::PubComp(packet.into_owned()),
+            Self::Subscribe(packet) => Packet::Subscribe(packet.into_owned()),
+            Self::SubAck(packet) => Packet::SubAck(packet.into_owned()),
+            Self::Unsubscribe(packet) => Packet::Unsubscribe(packet.into_owned()),
+            Self::UnsubAck(packet) => Packet::UnsubAck(packet.into_owned()),
+            Self::PingReq => Packet::PingReq,
+            Self::PingResp => Packet::PingResp,
+            Self::Disconnect(packet) => Packet::Disconnect(packet.into_owned()),
+            Self::Auth(packet) => Packet::Auth(packet.into_owned()),
+        }
+    }
+
     /// An acknowledgement in its shortest form: success, and nothing to share with a buffer.
     #[inline(always)]
     pub(crate) fn short_ack(packet_type: u8, packet_id: PacketId) -> Self {
@@ -152,10 +185,10 @@ impl<B: Buffer> AnyPacket<B> {
     pub(crate) fn check(&self, version: Version, sender: Side) -> Result<(), EncodeError> {
         match self {
             Self::Publish(packet) => packet.check(version, sender),
-            Self::PubAck(packet) => packet.check(version, Context::PubAck),
-            Self::PubRec(packet) => packet.check(version, Context::PubRec),
-            Self::PubRel(packet) => packet.check(version, Context::PubRel),
-            Self::PubComp(packet) => packet.check(version, Context::PubComp),
+            Self::PubAck(packet) => packet.check(version, sender, Context::PubAck),
+            Self::PubRec(packet) => packet.check(version, sender, Context::PubRec),
+            Self::PubRel(packet) => packet.check(version, sender, Context::PubRel),
+            Self::PubComp(packet) => packet.check(version, sender, Context::PubComp),
             other => other.check_control(version, sender),
         }
     }

@@ -60,6 +60,13 @@ impl SubAck {
 }
 
 impl<B: Buffer> SubAck<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> SubAck {
+        let Self { packet_id, properties, codes } = self;
+        SubAck { packet_id, properties: properties.into_owned(), codes: codes.into_bytes() }
+    }
+
     /// The codes, one for each filter.
     pub fn reasons(&self) -> impl ExactSizeIterator<Item = ReasonCode> + '_ {
         let codes = self.codes.as_ref().iter();
@@ -92,6 +99,9 @@ impl<B: Buffer> SubAck<B> {
         let wordless = context == Context::UnsubAck && !version.is_v5();
         if self.codes.as_ref().is_empty() && !wordless {
             return Err(EncodeError::Empty);
+        }
+        if wordless && self.reasons().any(ReasonCode::is_error) {
+            return Err(EncodeError::NotInVersion { what: "a refusal in UNSUBACK", version });
         }
         let allowed = reasons(version, context);
         self.reasons().try_for_each(|reason| allowed.check(reason))?;

@@ -152,6 +152,13 @@ impl Subscribe {
 }
 
 impl<B: Buffer> Subscribe<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Subscribe {
+        let Self { packet_id, properties, entries } = self;
+        Subscribe { packet_id, properties: properties.into_owned(), entries: entries.into_bytes() }
+    }
+
     /// The filters with their options, in order, as they lie in the packet.
     #[must_use]
     pub fn filters(&self) -> Filters<'_> {
@@ -181,6 +188,7 @@ impl<B: Buffer> Subscribe<B> {
             return Err(EncodeError::Empty);
         }
         for (filter, options) in self.filters() {
+            check_share(&filter, version)?;
             // [v3.1.1 MQTT-3.8.3-4]
             if !version.is_v5() && options.to_byte() & 0xFC != 0 {
                 return Err(EncodeError::NotInVersion {
@@ -215,6 +223,13 @@ impl Unsubscribe {
 }
 
 impl<B: Buffer> Unsubscribe<B> {
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Unsubscribe {
+        let Self { packet_id, properties, entries } = self;
+        Unsubscribe { packet_id, properties: properties.into_owned(), entries: entries.into_bytes() }
+    }
+
     /// The filters, in order, as they lie in the packet.
     pub fn filters(&self) -> impl Iterator<Item = TopicFilter<&[u8]>> + '_ {
         self.entries().map(|(filter, _)| filter)
@@ -238,6 +253,7 @@ impl<B: Buffer> Unsubscribe<B> {
         if self.entries.as_ref().is_empty() {
             return Err(EncodeError::Empty);
         }
+        self.filters().try_for_each(|filter| check_share(&filter, version))?;
         self.properties.check(version, Context::Unsubscribe)
     }
 
@@ -246,6 +262,17 @@ impl<B: Buffer> Unsubscribe<B> {
         sink.properties(version, self.properties.as_bytes());
         sink.put(self.entries.as_ref());
     }
+}
+
+/// A filter out of an MQTT 3.1.1 packet, where `$share/` means nothing, may be none in MQTT 5.
+fn check_share(filter: &TopicFilter<&[u8]>, version: Version) -> Result<(), EncodeError> {
+    if version.is_v5() && filter.as_bytes().first() == Some(&b'$') {
+        topic::check_filter(filter.as_bytes(), true).map_err(|_| EncodeError::NotInVersion {
+            what: "this filter that begins with $share/",
+            version,
+        })?;
+    }
+    Ok(())
 }
 
 /// Checks every entry up to the packet's end and says where they stand.

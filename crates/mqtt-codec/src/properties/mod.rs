@@ -172,8 +172,11 @@ pub(crate) fn validate(bytes: &[u8], context: Context, max: u32) -> Result<Seen,
         }
         check_value(&mut reader, rule)?;
     }
-    // Section 3.1.2.11.10.
-    if seen.has(PropertyId::AuthenticationData) && !seen.has(PropertyId::AuthenticationMethod) {
+    // Section 3.1.2.11.10 says it of CONNECT, 3.15.2.2.2 of AUTH, nobody of CONNACK.
+    if context != Context::ConnAck
+        && seen.has(PropertyId::AuthenticationData)
+        && !seen.has(PropertyId::AuthenticationMethod)
+    {
         return Err(DecodeError::MissingProperty(PropertyId::AuthenticationMethod));
     }
     Ok(seen)

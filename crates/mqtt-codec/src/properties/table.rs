@@ -26,6 +26,28 @@ pub(crate) enum Context {
 }
 
 impl Context {
+    /// Every one of them.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Connect,
+        Self::ConnAck,
+        Self::Publish,
+        Self::PublishByClient,
+        Self::Will,
+        Self::PubAck,
+        Self::PubRec,
+        Self::PubRel,
+        Self::PubComp,
+        Self::Subscribe,
+        Self::SubAck,
+        Self::Unsubscribe,
+        Self::UnsubAck,
+        Self::Disconnect,
+        Self::DisconnectByClient,
+        Self::DisconnectByServer,
+        Self::Auth,
+    ];
+
     const fn bit(self) -> u32 {
         1 << (self as u32)
     }

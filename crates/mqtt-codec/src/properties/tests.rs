@@ -34,26 +34,6 @@ fn all() -> Vec<Property<'static>> {
     ]
 }
 
-const CONTEXTS: [Context; 17] = [
-    Context::Connect,
-    Context::ConnAck,
-    Context::Publish,
-    Context::PublishByClient,
-    Context::Will,
-    Context::PubAck,
-    Context::PubRec,
-    Context::PubRel,
-    Context::PubComp,
-    Context::Subscribe,
-    Context::SubAck,
-    Context::Unsubscribe,
-    Context::UnsubAck,
-    Context::Disconnect,
-    Context::DisconnectByClient,
-    Context::DisconnectByServer,
-    Context::Auth,
-];
-
 fn allows(property: Property<'_>, context: Context) -> bool {
     table::rule(property.id() as u32).unwrap().allows(context)
 }
@@ -77,7 +57,7 @@ fn each_property_is_accepted_just_where_table_2_4_puts_it() {
         if property.id() == PropertyId::AuthenticationData {
             properties = properties.with(Property::AuthenticationMethod("m")).unwrap();
         }
-        for context in CONTEXTS {
+        for context in Context::ALL {
             let verdict = validate(properties.as_bytes(), context, u32::MAX).map(|_| ());
             match (allows(property, context), allows(property, context.by_either())) {
                 (true, _) => {
@@ -104,7 +84,7 @@ fn each_property_is_accepted_just_where_table_2_4_puts_it() {
 fn what_may_not_repeat_is_refused_twice() {
     for property in all() {
         let twice = Properties::new().with(property).unwrap().with(property).unwrap();
-        let context = *CONTEXTS.iter().find(|c| allows(property, **c)).unwrap();
+        let context = *Context::ALL.iter().find(|c| allows(property, **c)).unwrap();
         let verdict = validate(twice.as_bytes(), context, u32::MAX).map(|_| ());
         if matches!(property.id(), PropertyId::UserProperty | PropertyId::SubscriptionIdentifier) {
             assert_eq!(verdict, Ok(()), "{property:?}");

@@ -312,6 +312,18 @@ macro_rules! text_newtype {
             }
         }
 
+        impl<B: Buffer> PartialEq<str> for $name<B> {
+            fn eq(&self, other: &str) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl<B: Buffer> PartialEq<&str> for $name<B> {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
         impl<B: Buffer> fmt::Debug for $name<B> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)

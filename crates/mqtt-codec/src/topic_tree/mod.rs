@@ -12,8 +12,11 @@ use crate::{Buffer, TopicFilter};
 
 /// A map from topic filters to values that finds all filters which match a topic, for brokers and routers.
 ///
-/// A look-up walks the levels of the topic, not the filters: its cost grows with the depth of the topic and the number
-/// of matches, not with the number of filters. It allocates only where `+` makes the walk branch. Matching follows
+/// A look-up walks the levels of the topic, not the filters. Without `+` it takes a step for each level; each `+` beside
+/// another level may double the ways, up to the number of nodes, so that the worst case is that of looking at every
+/// filter. It allocates only where `+` makes the walk branch. A node takes some 120 bytes for each level of a filter that
+/// it shares with no other; a server that takes filters from strangers limits their levels (AWS IoT Core takes eight).
+/// Matching follows
 /// section 4.7 of both standards, like [`matches()`](crate::matches); `$share/<name>/<filter>` is kept apart from
 /// `<filter>` and from other names, and matches what `<filter>` does.
 ///
@@ -42,12 +45,59 @@ pub struct TopicTree<T> {
 
 #[derive(Clone)]
 struct Node<T> {
-    levels: BTreeMap<Box<[u8]>, usize>,
+    levels: Levels,
     plus: Option<usize>,
     /// Of filters that end here.
     here: Vec<Entry<T>>,
     /// Of filters that go on with `#`.
     hash: Vec<Entry<T>>,
+}
+
+/// The nodes below, by the level's name. Most nodes have one.
+#[derive(Clone, Default)]
+enum Levels {
+    #[default]
+    None,
+    One(Box<[u8]>, usize),
+    Many(BTreeMap<Box<[u8]>, usize>),
+}
+
+impl Levels {
+    fn get(&self, level: &[u8]) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::One(name, node) => (**name == *level).then_some(*node),
+            Self::Many(nodes) => nodes.get(level).copied(),
+        }
+    }
+
+    fn insert(&mut self, level: &[u8], node: usize) {
+        *self = match core::mem::take(self) {
+            Self::None => Self::One(Box::from(level), node),
+            Self::One(name, other) => Self::Many([(name, other), (Box::from(level), node)].into()),
+            Self::Many(mut nodes) => {
+                nodes.insert(Box::from(level), node);
+                Self::Many(nodes)
+            }
+        };
+    }
+
+    fn remove(&mut self, level: &[u8]) {
+        match self {
+            Self::One(name, _) if **name == *level => *self = Self::None,
+            Self::None | Self::One(..) => {}
+            Self::Many(nodes) => {
+                nodes.remove(level);
+                if nodes.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 #[derive(Clone)]
@@ -60,7 +110,7 @@ const ROOT: usize = 0;
 
 impl<T> Default for Node<T> {
     fn default() -> Self {
-        Self { levels: BTreeMap::new(), plus: None, here: Vec::new(), hash: Vec::new() }
+        Self { levels: Levels::None, plus: None, here: Vec::new(), hash: Vec::new() }
     }
 }
 
@@ -70,7 +120,7 @@ impl<T> Node<T> {
     }
 
     fn child(&self, level: &[u8]) -> Option<usize> {
-        if level == b"+" { self.plus } else { self.levels.get(level).copied() }
+        if level == b"+" { self.plus } else { self.levels.get(level) }
     }
 
     fn entries(&self, hash: bool) -> &Vec<Entry<T>> {
@@ -105,8 +155,9 @@ impl<'a> Path<'a> {
         self.levels.into_iter().flat_map(|levels| levels.split(|byte| *byte == b'/'))
     }
 
-    fn position<T>(&self, entries: &[Entry<T>]) -> Option<usize> {
-        entries.iter().position(|entry| entry.share.as_deref() == self.share)
+    /// Where the group's entry is, or belongs: entries are in the order of the groups' names.
+    fn position<T>(&self, entries: &[Entry<T>]) -> Result<usize, usize> {
+        entries.binary_search_by(|entry| entry.share.as_deref().cmp(&self.share))
     }
 }
 
@@ -146,10 +197,13 @@ impl<T> TopicTree<T> {
             at = self.child_or_new(at, level);
         }
         let entries = self.nodes.get_mut(at)?.entries_mut(path.hash);
-        if let Some(entry) = path.position(entries).and_then(|position| entries.get_mut(position)) {
-            return Some(core::mem::replace(&mut entry.value, value));
+        match path.position(entries) {
+            Ok(position) => {
+                let entry = entries.get_mut(position)?;
+                return Some(core::mem::replace(&mut entry.value, value));
+            }
+            Err(position) => entries.insert(position, Entry { share: path.share.map(Box::from), value }),
         }
-        entries.push(Entry { share: path.share.map(Box::from), value });
         self.len = self.len.saturating_add(1);
         None
     }
@@ -166,7 +220,7 @@ impl<T> TopicTree<T> {
             if level == b"+" {
                 node.plus = Some(child);
             } else {
-                node.levels.insert(Box::from(level), child);
+                node.levels.insert(level, child);
             }
         }
         child
@@ -177,7 +231,7 @@ impl<T> TopicTree<T> {
     pub fn get(&self, filter: &TopicFilter<impl Buffer>) -> Option<&T> {
         let path = Path::of(filter.as_bytes());
         let entries = self.nodes.get(self.find(&path)?)?.entries(path.hash);
-        entries.get(path.position(entries)?).map(|entry| &entry.value)
+        entries.get(path.position(entries).ok()?).map(|entry| &entry.value)
     }
 
     /// The value of this very filter, to be changed.
@@ -186,7 +240,7 @@ impl<T> TopicTree<T> {
         let path = Path::of(filter.as_bytes());
         let at = self.find(&path)?;
         let entries = self.nodes.get_mut(at)?.entries_mut(path.hash);
-        let position = path.position(entries)?;
+        let position = path.position(entries).ok()?;
         entries.get_mut(position).map(|entry| &mut entry.value)
     }
 
@@ -200,10 +254,13 @@ impl<T> TopicTree<T> {
         let path = Path::of(filter.as_bytes());
         let at = self.find(&path)?;
         let entries = self.nodes.get_mut(at)?.entries_mut(path.hash);
-        let position = path.position(entries)?;
-        let entry = entries.swap_remove(position);
+        let position = path.position(entries).ok()?;
+        let entry = entries.remove(position);
         self.len = self.len.saturating_sub(1);
         self.prune(&path);
+        if self.len == 0 {
+            *self = Self::new();
+        }
         Some(entry.value)
     }
 
@@ -222,7 +279,7 @@ impl<T> TopicTree<T> {
             if !self.nodes.get(at).is_some_and(Node::is_empty) {
                 return;
             }
-            self.free.push(at);
+            self.give_back(at);
             if let Some(node) = self.nodes.get_mut(parent) {
                 if level == b"+" {
                     node.plus = None;
@@ -232,6 +289,14 @@ impl<T> TopicTree<T> {
             }
             at = parent;
         }
+    }
+
+    /// Keeps the number of an empty node for later, and the memory of none.
+    fn give_back(&mut self, at: usize) {
+        if let Some(node) = self.nodes.get_mut(at) {
+            *node = Node::default();
+        }
+        self.free.push(at);
     }
 
     /// The values of all filters that match `topic`, the bytes of a valid topic name, in no particular order.
@@ -296,7 +361,7 @@ impl<'t, T> Iterator for Matches<'t, '_, T> {
             let mut parts = rest.splitn(2, |byte| *byte == b'/');
             let (level, rest) = (parts.next()?, parts.next());
             let go = |node| Visit { node, rest, wildcards: true };
-            self.next = node.levels.get(level).map(|node| go(*node));
+            self.next = node.levels.get(level).map(go);
             if let Some(plus) = node.plus.filter(|_| visit.wildcards) {
                 match self.next {
                     None => self.next = Some(go(plus)),

@@ -69,12 +69,15 @@ fn what_is_removed_leaves_nothing_behind() {
         assert!(!found(&tree, "a/b").contains(&text));
     }
     assert!(tree.is_empty());
-    assert!(tree.nodes[ROOT].is_empty());
-    // Nodes are used again.
+    assert!(tree.nodes.is_empty() && tree.free.is_empty());
+    // With one filter left, nodes are used again, and those that wait for it hold no memory.
+    tree.insert(&filter("left"), "left");
+    tree.insert(&filter("x/y/z"), "x/y/z");
     let nodes = tree.nodes.len();
-    for text in FILTERS {
-        tree.insert(&filter(text), text);
-    }
+    tree.remove(&filter("x/y/z"));
+    assert!(tree.free.iter().all(|free| tree.nodes[*free].is_empty()));
+    assert_eq!(tree.free.len(), 3);
+    tree.insert(&filter("x/+/z"), "x/+/z");
     assert_eq!(tree.nodes.len(), nodes);
 }
 

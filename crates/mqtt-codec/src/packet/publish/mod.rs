@@ -225,6 +225,15 @@ impl<B: Buffer> Publish<B> {
         Publish { packet_id, qos, flags, topic_at, topic_len, properties_at, properties_end, head, payload }
     }
 
+    /// On memory of its own: what is borrowed is copied, what is shared stays shared.
+    #[must_use]
+    pub fn into_owned(self) -> Publish {
+        let Self { packet_id, qos, flags, topic_at, topic_len, properties_at, properties_end, head, payload } =
+            self;
+        let (head, payload) = (head.into_bytes(), payload.map(B::into_bytes));
+        Publish { packet_id, qos, flags, topic_at, topic_len, properties_at, properties_end, head, payload }
+    }
+
     /// MQTT 5 properties.
     #[must_use]
     #[inline]

@@ -131,8 +131,8 @@ fn mqtt5_2_2_2_1_no_properties_are_a_property_length_of_zero() {
     // At the end of these it may be left out, or said.
     for bytes in [
         &b"\x40\x02\0\x07"[..],
-        b"\x40\x03\0\x07\x10",
-        b"\x40\x04\0\x07\x10\0",
+        b"\x40\x03\0\x07\x80",
+        b"\x40\x04\0\x07\x80\0",
         b"\xe0\x01\x04",
         b"\xe0\x02\x04\0",
     ] {

@@ -27,13 +27,26 @@ fn mqtt5_3_2_2_8_connack_has_one_of_its_reason_codes() {
     writes_reasons(&codes, |reason| by_server(V5, ConnAck::new(false, reason)));
 }
 
-/// An acknowledgement has one of these reason codes, from either side.
+/// An acknowledgement has one of these reason codes. Only a server knows that nobody subscribes (0x10).
 fn acknowledges_with(codes: &[u8], header: u8, ack: fn(Ack) -> Packet) {
-    wants_reasons(codes, |code| from_client(V5, &packet(header, &[&[0, 7, code]])));
+    let by_clients: Vec<u8> = codes.iter().copied().filter(|code| *code != 0x10).collect();
+    let from_clients = |after: &'static [u8]| {
+        move |code| match from_client(V5, &packet(header, &[&[0, 7, code], after])) {
+            // That it is the server's is said in other words.
+            Err(DecodeError::WrongDirection { .. }) if code == 0x10 => {
+                Err(DecodeError::InvalidReasonCode(code))
+            }
+            verdict => verdict,
+        }
+    };
+    wants_reasons(&by_clients, from_clients(b""));
     wants_reasons(codes, |code| from_server(V5, &packet(header, &[&[0, 7, code]])));
     // Before properties too.
-    wants_reasons(codes, |code| from_client(V5, &packet(header, &[&[0, 7, code], b"\x04\x1f\0\x01a"])));
-    writes_reasons(codes, |reason| by_client(V5, ack(Ack::with_reason(id(7), reason))));
+    wants_reasons(&by_clients, from_clients(b"\x04\x1f\0\x01a"));
+    writes_reasons(&by_clients, |reason| match by_client(V5, ack(Ack::with_reason(id(7), reason))) {
+        Err(EncodeError::WrongDirection(_)) if reason.code() == 0x10 => Err(EncodeError::ReasonCode(reason)),
+        verdict => verdict,
+    });
     writes_reasons(codes, |reason| by_server(V5, ack(Ack::with_reason(id(7), reason))));
     // None is success.
     let plain = packet(header, &[&[0, 7]]);
