@@ -217,7 +217,7 @@ pub static KNOWN: &[Known] = &[
     ),
     mqtt5(Shows::Takes("InvalidVariableByteInteger"), "[MQTT-1.5.5-1]"),
     mqtt5(Shows::Takes("MisplacedProperty"), "table 2-4; it takes any property in any packet"),
-    mqtt5(Shows::TakesIn("CONNECT", "MissingProperty"), "section 3.1.2.11.10: data without a method"),
+    mqtt5(Shows::Takes("MissingProperty"), "sections 3.1.2.11.10 and 3.15.2.2.2: the method must be there"),
     mqtt5(Shows::Takes("NoLocalOnShared"), "[MQTT-3.8.3-4]"),
     mqtt5(Shows::Takes("NoTopic"), "section 3.3.2.1"),
     mqtt5(Shows::Takes("PropertyValue"), "the section of each property; it looks at the type only"),
