@@ -15,6 +15,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod glance;
 mod layout;
 pub mod packet;
 mod primitives;

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::PropertyId;
+use crate::glance::glance;
 use crate::layout::Sink;
 use crate::reader;
 use crate::{DecodeError, text, topic};
@@ -141,7 +142,7 @@ impl Property<'_> {
             Self::SubscriptionIdentifier(value) => value != 0 && value <= crate::codec::MAX_VAR_INT,
             // [v5 MQTT-3.3.2-14]
             Self::ResponseTopic(value) => {
-                topic::check_name(value.as_bytes(), text::glance(value.as_bytes())).is_ok()
+                topic::check_name(value.as_bytes(), glance(value.as_bytes())).is_ok()
             }
             _ => true,
         };

@@ -7,7 +7,8 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::Buffer;
-use crate::text::{self, Glance, InvalidText, Text};
+use crate::glance::{Glance, glance, glance_filter};
+use crate::text::{self, InvalidText, Text};
 
 /// A topic that a message is published to: at least one character, no `+` or `#`
 /// (`[MQTT-3.3.2-2]`, `[MQTT-4.7.3-1]`).
@@ -103,10 +104,10 @@ pub(crate) fn check_name(topic: &[u8], glance: Glance) -> Result<(), InvalidTopi
 /// The rules for a filter, on any bytes. In MQTT 3.1.1 `$share/` means nothing, so that it is not `shared`.
 #[inline]
 pub(crate) fn check_filter(filter: &[u8], shared: bool) -> Result<(), InvalidTopic> {
-    let glance = text::glance_filter(filter);
+    let seen = glance_filter(filter);
     // [v5 MQTT-4.7.3-2, v5 MQTT-4.7.3-3, v3.1.1 MQTT-4.7.3-2, v3.1.1 MQTT-4.7.3-3]
-    text::check_glance(filter, glance)?;
-    if glance.wildcard || matches!(filter, [] | [b'$', ..]) {
+    text::check_glance(filter, seen)?;
+    if seen.wildcard || matches!(filter, [] | [b'$', ..]) {
         return check_filter_closely(filter, shared);
     }
     Ok(())
@@ -193,7 +194,7 @@ impl TopicName {
     /// # Errors
     /// [`InvalidTopic`] names the rule that the string breaks.
     pub fn new(text: Text) -> Result<Self, InvalidTopic> {
-        check_name(text.as_bytes(), text::glance(text.as_bytes()))?;
+        check_name(text.as_bytes(), glance(text.as_bytes()))?;
         Ok(Self(text))
     }
 }
