@@ -113,7 +113,8 @@ fn run_one(root: &Path, target: &str, options: &Options) -> Result<u64> {
     }
 }
 
-/// Where a target finds its corpus, and leaves what it adds; an absolute path, since a target runs elsewhere.
+/// Where a target finds its corpus, and leaves what it adds; an absolute path, since a target runs in the
+/// workspace's root.
 fn corpus(thrown_away: &Path, kept: Option<&Path>, target: &str) -> Result<PathBuf> {
     let Some(kept) = kept else { return Ok(thrown_away.to_owned()) };
     let corpus = std::path::absolute(kept.join(target))?;
