@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use bytes::BytesMut;
+
 use crate::checksum::Checksum;
 use crate::harness::{
     Adapter, CAPACITY, Decode, Decoder, Encode, Encoder, Plain, decoder, encoder, run_timed,
@@ -96,6 +98,36 @@ impl Decode for Walk {
         let Some(len) = packet_len(buffer.rest()) else { return Ok(false) };
         sum.0 = sum.0.wrapping_add(u64::from(buffer.rest()[0] >> 4));
         buffer.consume(len);
+        Ok(true)
+    }
+}
+
+/// As [`Walk`], and the packet is split off the buffer as `Bytes` and dropped: what a packet costs that shares the buffer
+/// it was read into, before anything in it is looked at.
+pub struct Share;
+
+impl Adapter for Share {
+    fn name(&self) -> &'static str {
+        "copy, walk, share"
+    }
+
+    fn decoder(&self, _: Version, workload: &Workload) -> Option<Decoder> {
+        decoder(Share, workload.feed)
+    }
+
+    fn encoder(&self, _: Version, _: &Workload) -> Option<Encoder> {
+        None
+    }
+}
+
+impl Decode for Share {
+    type Buffer = BytesMut;
+
+    #[inline(always)]
+    fn decode(&mut self, buffer: &mut BytesMut, sum: &mut Checksum) -> Result<bool, String> {
+        let Some(len) = packet_len(buffer) else { return Ok(false) };
+        let packet = black_box(buffer.split_to(len).freeze());
+        sum.0 = sum.0.wrapping_add(u64::from(packet[0] >> 4));
         Ok(true)
     }
 }

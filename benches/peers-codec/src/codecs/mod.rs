@@ -14,7 +14,7 @@ use crate::harness::Adapter;
 
 /// Under what a copy or a walk over the headers takes, no codec can come.
 pub fn floors() -> Vec<Box<dyn Adapter>> {
-    vec![Box::new(floor::Copy), Box::new(floor::Walk)]
+    vec![Box::new(floor::Copy), Box::new(floor::Walk), Box::new(floor::Share)]
 }
 
 pub fn peers() -> Vec<Box<dyn Adapter>> {
