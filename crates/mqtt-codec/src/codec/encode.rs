@@ -21,8 +21,9 @@ impl Codec {
     /// # Errors
     /// [`EncodeError`] says why the packet cannot be sent in this version.
     pub fn encoded_len<B: Buffer>(&self, packet: &AnyPacket<B>) -> Result<usize, EncodeError> {
+        self.admit(packet)?;
         let version = self.version_for(packet);
-        self.check(packet, version)?;
+        packet.check(version, self.side)?;
         Ok(frame_len(body_len(packet, version)?))
     }
 
@@ -46,6 +47,7 @@ impl Codec {
     /// [`EncodeError`] says why the packet cannot be sent in this version; the buffer is unchanged then.
     #[inline]
     pub fn encode<B: Buffer>(&self, packet: &AnyPacket<B>, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+        self.admit(packet)?;
         let AnyPacket::Publish(publish) = packet else { return self.encode_control(packet, buffer) };
         let body = self.publish_len(publish)?;
         buffer.reserve(frame_len(body));
@@ -54,24 +56,18 @@ impl Codec {
         Ok(())
     }
 
+    /// A server says little before it has received CONNECT.
+    #[inline(always)]
+    fn admit<B: Buffer>(&self, packet: &AnyPacket<B>) -> Result<(), EncodeError> {
+        let early = matches!(packet, AnyPacket::ConnAck(_) | AnyPacket::Auth(_) | AnyPacket::Disconnect(_));
+        if self.started || early { Ok(()) } else { Err(EncodeError::ConnectExpected) }
+    }
+
     /// Checks a PUBLISH and counts its Remaining Length.
     #[inline(always)]
     fn publish_len<B: Buffer>(&self, publish: &Publish<B>) -> Result<u32, EncodeError> {
-        if !self.started {
-            return Err(EncodeError::ConnectExpected);
-        }
         publish.check(self.rules.version, self.side)?;
         body_len(publish, self.rules.version)
-    }
-
-    /// Checks a packet of any type in this version.
-    #[inline]
-    fn check<B: Buffer>(&self, packet: &AnyPacket<B>, version: Version) -> Result<(), EncodeError> {
-        let early = matches!(packet, AnyPacket::ConnAck(_) | AnyPacket::Auth(_) | AnyPacket::Disconnect(_));
-        if !self.started && !early {
-            return Err(EncodeError::ConnectExpected);
-        }
-        packet.check(version, self.side)
     }
 
     #[inline]
@@ -80,13 +76,13 @@ impl Codec {
         packet: &AnyPacket<B>,
         buffer: &mut BytesMut,
     ) -> Result<(), EncodeError> {
-        if let Some(packet_id) = packet.as_short_ack().filter(|_| self.started) {
+        if let Some(packet_id) = packet.as_short_ack() {
             let [high, low] = packet_id.value().to_be_bytes();
             buffer.extend_from_slice(&[packet.header(), 2, high, low]);
             return Ok(());
         }
         let version = self.version_for(packet);
-        self.check(packet, version)?;
+        packet.check(version, self.side)?;
         let body = body_len(packet, version)?;
         buffer.reserve(frame_len(body));
         write_head(packet, version, body, buffer);
@@ -116,6 +112,7 @@ impl Codec {
         packet: &AnyPacket<B>,
         buffer: &mut BytesMut,
     ) -> Result<B, EncodeError> {
+        self.admit(packet)?;
         let AnyPacket::Publish(publish) = packet else {
             return self.encode_control(packet, buffer).map(|()| B::default());
         };
@@ -128,7 +125,7 @@ impl Codec {
     #[inline]
     fn version_for<B: Buffer>(&self, packet: &AnyPacket<B>) -> Version {
         match packet {
-            AnyPacket::Connect(connect) if !self.started || self.side == Side::Both => connect.version(),
+            AnyPacket::Connect(connect) if self.side == Side::Both => connect.version(),
             _ => self.rules.version,
         }
     }
