@@ -12,6 +12,7 @@ pub use table::PropertyId;
 pub(crate) use table::{Context, Kind};
 pub use value::Property;
 
+use crate::glance::Glance;
 use crate::layout::Write;
 use crate::reader::Reader;
 use crate::rules::Rules;
@@ -197,21 +198,34 @@ fn check_value(reader: &mut Reader<'_>, rule: table::Rule) -> Result<(), DecodeE
             // [v5 MQTT-3.3.2-13, v5 MQTT-3.3.2-19] among others.
             let bytes = reader.binary()?;
             let glance = text::check(bytes)?;
-            // [v5 MQTT-3.3.2-14]
-            id != PropertyId::ResponseTopic || topic::check_name(bytes, glance).is_ok()
+            allows_text(id, bytes, glance)
         }
         Kind::Binary => reader.binary().map(|_| true)?,
         Kind::Bool => reader.u8()? <= 1,
-        Kind::U16 => {
-            let value = reader.u16()?;
-            // [v5 MQTT-3.3.2-8] for the alias; section 3.1.2.11.3 for Receive Maximum
-            value != 0 || !matches!(id, PropertyId::ReceiveMaximum | PropertyId::TopicAlias)
-        }
-        Kind::U32 => reader.u32()? != 0 || id != PropertyId::MaximumPacketSize,
-        // The only one is the Subscription Identifier (section 3.8.2.1.2).
-        Kind::VarInt => reader.var_int()? != 0,
+        Kind::U16 => allows_number(id, reader.u16()?.into()),
+        Kind::U32 => allows_number(id, reader.u32()?),
+        Kind::VarInt => allows_number(id, reader.var_int()?),
     };
     if fits { Ok(()) } else { Err(DecodeError::PropertyValue(id)) }
+}
+
+/// What is no topic name is no Response Topic; any other text will do. [v5 MQTT-3.3.2-14]
+#[inline]
+fn allows_text(id: PropertyId, bytes: &[u8], glance: Glance) -> bool {
+    id != PropertyId::ResponseTopic || topic::check_name(bytes, glance).is_ok()
+}
+
+/// Four numbers are never zero: section 3.1.2.11.3, [v5 MQTT-3.3.2-8], sections 3.1.2.11.4 and 3.8.2.1.2.
+#[inline]
+fn allows_number(id: PropertyId, value: u32) -> bool {
+    value != 0
+        || !matches!(
+            id,
+            PropertyId::ReceiveMaximum
+                | PropertyId::TopicAlias
+                | PropertyId::MaximumPacketSize
+                | PropertyId::SubscriptionIdentifier
+        )
 }
 
 /// Whether the property may stand in `context`.

@@ -3,11 +3,11 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::PropertyId;
+use super::{PropertyId, allows_number, allows_text};
 use crate::glance::glance;
 use crate::layout::Sink;
 use crate::reader;
-use crate::{DecodeError, text, topic};
+use crate::{DecodeError, text};
 
 /// Takes a value of this kind.
 macro_rules! take {
@@ -135,19 +135,17 @@ enum Wire<'a> {
 impl Property<'_> {
     /// The ranges of section 2.2.2.2 and of each property's own section.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
-        let fits = match *self {
-            // [v5 MQTT-3.3.2-8] for the alias.
-            Self::ReceiveMaximum(value) | Self::TopicAlias(value) => value != 0,
-            Self::MaximumPacketSize(value) => value != 0,
-            Self::SubscriptionIdentifier(value) => value != 0 && value <= crate::codec::MAX_VAR_INT,
-            // [v5 MQTT-3.3.2-14]
-            Self::ResponseTopic(value) => {
-                topic::check_name(value.as_bytes(), glance(value.as_bytes())).is_ok()
-            }
-            _ => true,
+        let id = self.id();
+        let fits = match self.wire() {
+            Wire::U16(value) => allows_number(id, value.into()),
+            Wire::U32(value) => allows_number(id, value),
+            Wire::VarInt(value) => allows_number(id, value) && value <= crate::codec::MAX_VAR_INT,
+            Wire::Text(value) => allows_text(id, value.as_bytes(), glance(value.as_bytes())),
+            Wire::Binary(value) => value.len() <= usize::from(u16::MAX),
+            Wire::Bool(_) | Wire::Pair(..) => true,
         };
         if !fits {
-            return Err(DecodeError::PropertyValue(self.id()));
+            return Err(DecodeError::PropertyValue(id));
         }
         match self.wire() {
             Wire::Text(value) => text::check(value.as_bytes()).map(|_| ())?,
@@ -155,9 +153,6 @@ impl Property<'_> {
             Wire::Pair(name, value) => {
                 text::check(name.as_bytes())?;
                 text::check(value.as_bytes())?;
-            }
-            Wire::Binary(value) if value.len() > usize::from(u16::MAX) => {
-                return Err(DecodeError::PropertyValue(self.id()));
             }
             _ => {}
         }
