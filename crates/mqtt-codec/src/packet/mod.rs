@@ -39,6 +39,8 @@ pub type PacketRef<'a> = AnyPacket<&'a [u8]>;
 /// Any control packet (MQTT 5, section 3), over owned or borrowed bytes: see [`Packet`] and [`PacketRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+// The tag has a byte of its own, and the packets that arrive most have their small fields at the same places: left to
+// itself the compiler hides the tag among the fields, and moves packets about in odd pieces that the processor waits for.
 #[repr(u8)]
 pub enum AnyPacket<B: Buffer> {
     /// Client requests a connection.
