@@ -7,7 +7,7 @@ use std::time::Duration;
 use iot_session::layers::{Backoff, Reconnect};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Config, Version, Will, stack};
-use iot_transport::{Identity, Pem, Tcp, Tls, TlsOptions, TrustAnchors};
+use iot_transport::{Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors};
 
 use crate::client::Client;
 use crate::endpoint::Endpoint;
@@ -22,10 +22,10 @@ const HTTPS: u16 = 443;
 const ALPN: &[u8] = b"x-amzn-mqtt-ca";
 
 /// A connection to `endpoint` by mutual TLS: with the device's certificate and private key, each from a file
-/// ([`Pem::file`]) or from bytes ([`Pem::bytes`]).
+/// ([`Material::file`]) or from bytes ([`Material::bytes`]).
 ///
 /// See [`Builder`] for the settings; only [`root_ca`](Builder::root_ca) has no default.
-pub fn mutual_tls(endpoint: &str, certificate: Pem, private_key: Pem) -> Builder {
+pub fn mutual_tls(endpoint: &str, certificate: Material, private_key: Material) -> Builder {
     Builder {
         endpoint: endpoint.to_owned(),
         certificate,
@@ -51,9 +51,9 @@ pub fn mutual_tls(endpoint: &str, certificate: Pem, private_key: Pem) -> Builder
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct Builder {
     endpoint: String,
-    certificate: Pem,
-    private_key: Pem,
-    root_ca: Option<Pem>,
+    certificate: Material,
+    private_key: Material,
+    root_ca: Option<Material>,
     port: Option<u16>,
     client_id: Option<String>,
     version: Version,
@@ -70,7 +70,7 @@ pub struct Builder {
 
 impl Builder {
     /// The CA that signed the server's certificate, for example `AmazonRootCA1.pem`. Required.
-    pub fn root_ca(mut self, root_ca: Pem) -> Self {
+    pub fn root_ca(mut self, root_ca: Material) -> Self {
         self.root_ca = Some(root_ca);
         self
     }
@@ -205,7 +205,7 @@ impl Builder {
     fn tls(&self, port: u16) -> Result<TlsOptions, Error> {
         let root_ca = self.root_ca.clone().ok_or(Error::NoRootCa)?;
         let identity = Identity::new(self.certificate.clone(), self.private_key.clone());
-        let options = TlsOptions::new(TrustAnchors::pem(root_ca)).identity(identity);
+        let options = TlsOptions::new(TrustAnchors::ca(root_ca)).identity(identity);
         Ok(if port == HTTPS { options.alpn([ALPN]) } else { options })
     }
 }

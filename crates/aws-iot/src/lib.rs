@@ -17,7 +17,7 @@ pub use iot_session::{
     Ack, ClosedError, ConnectionError, Delivery, Message, Messages, OpError, QoS, Stats, Status,
     Subscription, TopicFilter, TopicName, Version, Will,
 };
-pub use iot_transport::Pem;
+pub use iot_transport::Material;
 pub use limits::{Limit, LimitExceeded};
 
 /// The layers below, for what this facade does not offer.

@@ -5,6 +5,7 @@
     doc = "A byte stream to a broker behind one trait, [`Connector`]; here with TCP alone: see [`Tcp`]."
 )]
 
+pub mod alpn;
 mod attempt;
 mod boxed;
 mod connector;
@@ -21,4 +22,4 @@ pub use error::{ConnectError, ConnectErrorKind, explain_io};
 pub use tcp::Tcp;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-pub use tls::{Identity, Pem, Tls, TlsOptions, TlsSetupError, TlsSetupErrorKind, TrustAnchors};
+pub use tls::{Identity, Material, Tls, TlsOptions, TlsSetupError, TlsSetupErrorKind, TrustAnchors};
