@@ -1,7 +1,6 @@
 //! The application protocols (ALPN) by which AWS IoT Core tells its doors on port 443 apart.
 //!
-//! AWS IoT Core Developer Guide, "Device communication protocols". For
-//! [`TlsOptions::alpn`](crate::TlsOptions::alpn).
+//! AWS IoT Core Developer Guide, "Device communication protocols". For `TlsOptions::alpn`.
 
 /// MQTT with a client certificate on port 443. Port 8883 needs none.
 pub const MUTUAL_TLS: &str = "x-amzn-mqtt-ca";

@@ -15,9 +15,8 @@ const SIGNATURE: &str = "x-amz-customauthorizer-signature";
 /// authentication").
 ///
 /// Over MQTT they are part of CONNECT's user name: see [`username`](Self::username); the port is 443 and the ALPN
-/// protocol [`mqtt`](crate::alpn::CUSTOM_AUTHORIZER). Over WebSocket it is an
-/// [`Authorizer`](crate::websocket::Authorizer) and they are headers of the upgrade, or
-/// [its query](Self::in_query). `Debug` shows the authorizer's name and the token's key.
+/// protocol [`mqtt`](crate::alpn::CUSTOM_AUTHORIZER). Over WebSocket it is an `Authorizer` and they are headers of the
+/// upgrade, or [its query](Self::in_query). `Debug` shows the authorizer's name and the token's key.
 ///
 /// ```
 /// use iot_transport::CustomAuthorizer;

@@ -54,6 +54,10 @@ pub(crate) struct Switched<Io> {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(dead_code, reason = "what a proxy says is a page for people")
+    )]
     pub(crate) body: Bytes,
 }
 

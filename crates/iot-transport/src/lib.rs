@@ -5,6 +5,7 @@
     doc = "A byte stream to a broker behind one trait, [`Connector`]; here with TCP alone: see [`Tcp`]."
 )]
 
+mod address;
 pub mod alpn;
 mod attempt;
 mod boxed;
@@ -29,6 +30,7 @@ pub mod tls;
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub mod websocket;
 
+pub use address::{Address, InvalidAddress};
 pub use attempt::{Attempt, Phase};
 pub use boxed::{BoxConnector, BoxIo};
 pub use connector::{Connector, Endpoint, FromFn, from_fn};
