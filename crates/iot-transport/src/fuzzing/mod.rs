@@ -1,0 +1,9 @@
+//! The bodies of the fuzz targets. They panic when an invariant does not hold.
+#![allow(clippy::panic, clippy::missing_panics_doc, reason = "a fuzz target reports by panicking")]
+
+mod endpoint_parse;
+mod script;
+mod websocket_frames;
+
+pub use endpoint_parse::endpoint_parse;
+pub use websocket_frames::websocket_frames;
