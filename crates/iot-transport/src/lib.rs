@@ -8,6 +8,9 @@
 mod attempt;
 mod boxed;
 mod connector;
+#[cfg(feature = "sigv4")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sigv4")))]
+pub mod credentials;
 mod error;
 mod tcp;
 #[cfg(feature = "tls")]

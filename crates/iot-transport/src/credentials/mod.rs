@@ -1,0 +1,70 @@
+//! AWS credentials for signing: where they come from, in which order, and how long they are kept.
+//!
+//! A source of credentials is a [`ProvideCredentials`], the trait of the AWS SDK for Rust, so that any provider
+//! made for it fits here, and these fit there. Nothing here keeps what it gave: each call reads the environment
+//! and the files anew, so that rotated keys are found without a restart. [`Cached`] around a source that is asked
+//! over the network keeps temporary credentials until shortly before they expire.
+//!
+//! | source | where the credentials come from | feature |
+//! |---|---|---|
+//! | [`Credentials`] | they are at hand | `sigv4` |
+//! | [`Environment`] | `AWS_ACCESS_KEY_ID` and its companions | `sigv4` |
+//! | [`SharedFile`] | `~/.aws/credentials` | `sigv4` |
+//! | [`Chain`] | the first of several sources that has some | `sigv4` |
+#![cfg_attr(
+    feature = "cognito",
+    doc = "| [`Cognito`] | an Amazon Cognito identity pool, with a login or without | `cognito` |"
+)]
+#![cfg_attr(
+    feature = "iot-credentials",
+    doc = "| [`IotCredentialProvider`] | the device's certificate, by the AWS IoT credential provider | `iot-credentials` |"
+)]
+#![cfg_attr(
+    feature = "aws-config",
+    doc = "| [`AwsConfigChain`] | all that the AWS SDK for Rust knows: roles, containers, EC2, web identity | `aws-config` |"
+)]
+//!
+//! Cancelling: dropping the future of any of them gives up the request. A file read that is under way runs to its
+//! end on tokio's blocking pool, where its result is dropped.
+//!
+//! ```
+//! use iot_transport::credentials::{Chain, Environment, ProvideCredentials, explain};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let variables = |name: &str| match name {
+//! #     "AWS_ACCESS_KEY_ID" => Some("AKIDEXAMPLE"),
+//! #     "AWS_SECRET_ACCESS_KEY" => Some("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+//! #     _ => None,
+//! # };
+//! # let chain = Chain::of(Environment::from_fn(variables));
+//! # let _ = stringify!(
+//! let chain = Chain::new();
+//! # );
+//! match chain.provide_credentials().await {
+//!     Ok(credentials) => println!("signing as {}", credentials.access_key_id()),
+//!     Err(error) => println!("{}", explain(&error)),
+//! }
+//! # assert!(chain.provide_credentials().await.is_ok());
+//! # }
+//! ```
+
+mod cached;
+mod chain;
+mod clock;
+mod environment;
+mod explain;
+mod keys;
+mod profiles;
+mod shared_file;
+
+pub use aws_credential_types;
+pub use aws_credential_types::Credentials;
+pub use aws_credential_types::provider::error::CredentialsError;
+pub use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+pub use cached::Cached;
+pub use chain::Chain;
+pub use environment::Environment;
+pub use explain::explain;
+#[cfg(feature = "fuzzing")]
+pub(crate) use profiles::{FILE_LIMIT, Profiles};
+pub use shared_file::SharedFile;
