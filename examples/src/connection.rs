@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aws_iot::{Builder, Pem, Version};
+use aws_iot::{Builder, Material, Version};
 use clap::{Args, ValueEnum};
 use iot_emulator::Emulator;
 
@@ -70,8 +70,8 @@ impl ConnectionArgs {
                 return usage("-e needs -r: the CA of the endpoint, for example AmazonRootCA1.pem");
             }
         };
-        let builder =
-            aws_iot::mutual_tls(endpoint, Pem::file(cert), Pem::file(key)).root_ca(Pem::file(root_ca));
+        let builder = aws_iot::mutual_tls(endpoint, Material::file(cert), Material::file(key))
+            .root_ca(Material::file(root_ca));
         Ok(match self.port {
             Some(port) => builder.port(port),
             None => builder,
@@ -89,10 +89,12 @@ impl ConnectionArgs {
         })?;
         say(format_args!("Started a local AWS IoT Core on {}:{}.", emulator.endpoint(), emulator.port()))?;
         let credentials = emulator.credentials();
-        let (certificate, key) =
-            (Pem::bytes(credentials.certificate_pem.as_str()), Pem::bytes(credentials.key_pem.as_str()));
+        let (certificate, key) = (
+            Material::bytes(credentials.certificate_pem.as_str()),
+            Material::bytes(credentials.key_pem.as_str()),
+        );
         let builder = aws_iot::mutual_tls(emulator.endpoint(), certificate, key)
-            .root_ca(Pem::bytes(credentials.ca_pem.as_str()))
+            .root_ca(Material::bytes(credentials.ca_pem.as_str()))
             .port(emulator.port());
         Ok((builder, emulator))
     }

@@ -4,46 +4,53 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use bytes::Bytes;
 use iot_session::layers::{Backoff, Reconnect};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Config, Version, Will, stack};
-use iot_transport::{Identity, Pem, Tcp, Tls, TlsOptions, TrustAnchors};
+use iot_transport::{Address, CustomAuthorizer, Material, TrustAnchors};
+use zeroize::Zeroizing;
 
 use crate::client::Client;
-use crate::endpoint::Endpoint;
+use crate::door::{Door, Way};
 use crate::error::Error;
 use crate::limits;
 
-/// The port of MQTT with a client certificate.
-const MQTTS: u16 = 8883;
-/// The port on which ALPN tells MQTT with a client certificate from HTTPS.
-const HTTPS: u16 = 443;
-/// What ALPN says there (AWS IoT Developer Guide, "Protocols, port mappings, and authentication").
-const ALPN: &[u8] = b"x-amzn-mqtt-ca";
-
-/// A connection to `endpoint` by mutual TLS: with the device's certificate and private key, each from a file
-/// ([`Pem::file`]) or from bytes ([`Pem::bytes`]).
+/// A connection to `endpoint` by mutual TLS: with the device's certificate and private key, PEM or DER, each from a file
+/// ([`Material::file`]) or from bytes ([`Material::bytes`]). Port 8883, or 443 by ALPN.
 ///
-/// See [`Builder`] for the settings; only [`root_ca`](Builder::root_ca) has no default.
-pub fn mutual_tls(endpoint: &str, certificate: Pem, private_key: Pem) -> Builder {
-    Builder {
-        endpoint: endpoint.to_owned(),
-        certificate,
-        private_key,
-        root_ca: None,
-        port: None,
-        client_id: None,
-        version: Version::V5,
-        clean_start: true,
-        session_expiry: Duration::ZERO,
-        keep_alive: Duration::from_secs(30),
-        will: None,
-        metrics: true,
-        backoff: Backoff::default(),
-        retry_first: false,
-        connect_timeout: Duration::from_secs(30),
-        operation_timeout: Duration::from_secs(5),
-    }
+/// See [`Builder`] for the settings; every one has a default.
+pub fn mutual_tls(endpoint: &str, certificate: Material, private_key: Material) -> Builder {
+    Builder::new(endpoint, Door::MutualTls { certificate, private_key })
+}
+
+/// A connection to `endpoint` by WebSocket on port 443, signed by AWS Signature Version 4 with what `credentials` gives at
+/// each attempt: [`Credentials`](crate::credentials::Credentials) themselves, a
+/// [`Chain`](crate::credentials::Chain) of places to look in, or any other provider of the AWS SDK for Rust.
+///
+/// The identity's policy must allow `iot:Connect` and what follows. See [`Builder`] for the settings.
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub fn websocket(
+    endpoint: &str,
+    credentials: impl crate::credentials::ProvideCredentials + 'static,
+) -> Builder {
+    Builder::new(endpoint, Door::SigV4(iot_transport::SigV4::new(credentials)))
+}
+
+/// A connection to `endpoint` by TLS on port 443 that a custom authorizer lets pass, by what the user name of CONNECT
+/// tells it and, if it looks at them, [`username`](Builder::username) and [`password`](Builder::password).
+///
+/// See [`Builder`] for the settings.
+pub fn custom_authorizer(endpoint: &str, parameters: CustomAuthorizer) -> Builder {
+    Builder::new(endpoint, Door::CustomAuthorizer(parameters))
+}
+
+/// As [`custom_authorizer`], by WebSocket: the parameters are headers, or the query, of the upgrade.
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub fn websocket_custom_authorizer(endpoint: &str, parameters: CustomAuthorizer) -> Builder {
+    Builder::new(endpoint, Door::WebSocketCustomAuthorizer(parameters))
 }
 
 /// The settings of a connection. [`connect`](Self::connect) checks them all and connects.
@@ -51,10 +58,11 @@ pub fn mutual_tls(endpoint: &str, certificate: Pem, private_key: Pem) -> Builder
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct Builder {
     endpoint: String,
-    certificate: Pem,
-    private_key: Pem,
-    root_ca: Option<Pem>,
+    door: Door,
+    way: Way,
     port: Option<u16>,
+    username: Option<String>,
+    password: Option<Zeroizing<Vec<u8>>>,
     client_id: Option<String>,
     version: Version,
     clean_start: bool,
@@ -69,15 +77,78 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The CA that signed the server's certificate, for example `AmazonRootCA1.pem`. Required.
-    pub fn root_ca(mut self, root_ca: Pem) -> Self {
-        self.root_ca = Some(root_ca);
+    fn new(endpoint: &str, door: Door) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            door,
+            way: Way::default(),
+            port: None,
+            username: None,
+            password: None,
+            client_id: None,
+            version: Version::V5,
+            clean_start: true,
+            session_expiry: Duration::ZERO,
+            keep_alive: Duration::from_secs(30),
+            will: None,
+            metrics: true,
+            backoff: Backoff::default(),
+            retry_first: false,
+            connect_timeout: Duration::from_secs(30),
+            operation_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// The CA that signed the server's certificate: for a custom domain, or a local broker. Default: Amazon's roots, which
+    /// the `-ats` endpoints chain to.
+    pub fn root_ca(mut self, root_ca: Material) -> Self {
+        self.way.anchors = TrustAnchors::ca(root_ca);
         self
     }
 
-    /// The port. Default: the endpoint's, else 8883. On 443 ALPN `x-amzn-mqtt-ca` is offered, as AWS IoT Core asks.
+    /// Trusts whom the operating system trusts, a company's own CA perhaps, instead of Amazon's roots.
+    #[cfg(feature = "platform-verifier")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
+    pub fn platform_roots(mut self) -> Self {
+        self.way.anchors = TrustAnchors::platform();
+        self
+    }
+
+    /// The port. Default: the endpoint's, else 8883 with a client certificate and 443 without. On 443 the protocol is
+    /// offered by ALPN, as AWS IoT Core asks.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// The AWS region that WebSocket connections are signed for, such as `eu-west-1`. Default: what the endpoint's name
+    /// tells; a custom domain tells none.
+    #[cfg(feature = "websocket")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.way.region = Some(region.into());
+        self
+    }
+
+    /// Goes through an HTTP proxy, by CONNECT. It sees the endpoint's name and nothing of what goes through. Default: no
+    /// proxy; the environment is not looked at.
+    #[cfg(feature = "proxy")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
+    pub fn proxy(mut self, proxy: crate::Proxy) -> Self {
+        self.way.proxy = Some(proxy);
+        self
+    }
+
+    /// The user name in CONNECT, which AWS IoT Core hands to custom authorizers and ignores otherwise. The parameters of a
+    /// custom authorizer, and [metrics](Self::metrics), are appended. Default: none.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// The password in CONNECT, for custom authorizers, at most 65,535 bytes. Default: none.
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.password = Some(Zeroizing::new(password.into()));
         self
     }
 
@@ -162,11 +233,10 @@ impl Builder {
     /// Nothing is left behind.
     pub async fn connect(self) -> Result<Client, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let endpoint: Endpoint = self.endpoint.parse()?;
-        let port = self.port.or(endpoint.port()).unwrap_or(MQTTS);
+        let endpoint: Address = self.endpoint.parse()?;
+        let port = self.port.or(endpoint.port()).unwrap_or(self.door.default_port());
         let engine = Engine::new(self.options()?);
-        let connector = Tls::new(Tcp::new(endpoint.host(), port), self.tls(port)?);
-        connector.check()?;
+        let connector = self.door.connector(&self.way, endpoint.host(), port)?;
         let codec = engine.codec();
         let reconnect = Reconnect::new(self.backoff).retry_first(self.retry_first);
         let stage = stack(engine).layer(reconnect).into_stage();
@@ -195,18 +265,28 @@ impl Builder {
             limits::check_qos(will.qos)?;
             options = options.will(will.clone());
         }
-        if self.metrics {
-            options = options.login(concat!("?SDK=Rust&Version=", env!("CARGO_PKG_VERSION")), None)?;
+        let username = self.login();
+        if !username.is_empty() || self.password.is_some() {
+            let password = self.password.as_ref().map(|password| Bytes::copy_from_slice(password));
+            options = options.login(&username, password)?;
         }
         options.validate()?;
         Ok(options)
     }
 
-    fn tls(&self, port: u16) -> Result<TlsOptions, Error> {
-        let root_ca = self.root_ca.clone().ok_or(Error::NoRootCa)?;
-        let identity = Identity::new(self.certificate.clone(), self.private_key.clone());
-        let options = TlsOptions::new(TrustAnchors::pem(root_ca)).identity(identity);
-        Ok(if port == HTTPS { options.alpn([ALPN]) } else { options })
+    /// The user name: the user's own, the custom authorizer's parameters, the metrics.
+    fn login(&self) -> Zeroizing<String> {
+        let own = self.username.as_deref().unwrap_or_default();
+        let mut username = match &self.door {
+            Door::CustomAuthorizer(parameters) => parameters.username(own),
+            _ => Zeroizing::new(own.to_owned()),
+        };
+        if self.metrics {
+            let separator = if username.contains('?') { '&' } else { '?' };
+            username.push(separator);
+            username.push_str(concat!("SDK=Rust&Version=", env!("CARGO_PKG_VERSION")));
+        }
+        username
     }
 }
 
@@ -219,6 +299,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("endpoint", &self.endpoint)
+            .field("door", &self.door)
             .field("port", &self.port)
             .field("client_id", &self.client_id)
             .field("version", &self.version)

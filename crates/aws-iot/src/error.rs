@@ -5,10 +5,9 @@ use std::fmt;
 use std::io;
 
 use iot_session::{ClosedError, ConnectionError, LinkError, OpError, OptionsError};
-use iot_transport::TlsSetupError;
+use iot_transport::{InvalidAddress, TlsSetupError, UnknownRegion};
 use mqtt_codec::{InvalidTopic, ReasonCode};
 
-use crate::endpoint::InvalidEndpoint;
 use crate::limits::LimitExceeded;
 
 /// Why a client could not be made, or an operation did not succeed. Each is one sentence that says what is wrong and,
@@ -16,11 +15,11 @@ use crate::limits::LimitExceeded;
 #[non_exhaustive]
 pub enum Error {
     /// The endpoint cannot be one.
-    Endpoint(InvalidEndpoint),
+    Endpoint(InvalidAddress),
     /// A certificate, a key or a CA cannot be used.
     Tls(TlsSetupError),
-    /// No CA was given to check the server's certificate with.
-    NoRootCa,
+    /// The endpoint does not tell its AWS region, which signing needs, and none was given.
+    Region(UnknownRegion),
     /// A setting is out of its range.
     Options(OptionsError),
     /// A limit of AWS IoT Core is passed.
@@ -56,9 +55,7 @@ impl fmt::Display for Error {
                 error.fmt(f)?;
                 hint(error).map_or(Ok(()), |hint| write!(f, "; {hint}"))
             }
-            Self::NoRootCa => f.write_str(
-                "no root CA was given: pass the CA of the endpoint, for example AmazonRootCA1.pem",
-            ),
+            Self::Region(error) => write!(f, "{error} (Builder::region)"),
             Self::NoRuntime => {
                 f.write_str("there is no tokio runtime here: call it from async code under #[tokio::main]")
             }
@@ -134,7 +131,7 @@ macro_rules! from {
         )*
     };
 }
-from!(Endpoint: InvalidEndpoint, Tls: TlsSetupError, Options: OptionsError, Limit: LimitExceeded, Operation: OpError);
+from!(Endpoint: InvalidAddress, Region: UnknownRegion, Tls: TlsSetupError, Options: OptionsError, Limit: LimitExceeded, Operation: OpError);
 
 impl From<InvalidTopic> for Error {
     fn from(error: InvalidTopic) -> Self {
@@ -171,6 +168,6 @@ mod tests {
 
     #[test]
     fn debug_shows_the_sentence() {
-        assert_eq!(format!("{:?}", Error::NoRootCa), Error::NoRootCa.to_string());
+        assert_eq!(format!("{:?}", Error::NoRuntime), Error::NoRuntime.to_string());
     }
 }

@@ -3,13 +3,18 @@
 
 mod builder;
 mod client;
-mod endpoint;
+mod door;
 mod error;
 mod limits;
 
-pub use builder::{Builder, mutual_tls};
+pub use builder::{Builder, custom_authorizer, mutual_tls};
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub use builder::{websocket, websocket_custom_authorizer};
 pub use client::Client;
-pub use endpoint::{Endpoint, InvalidEndpoint};
+#[cfg(feature = "proxy")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
+pub use door::Proxy;
 pub use error::Error;
 pub use iot_session::layers::Backoff;
 pub use iot_session::stage::Connected;
@@ -17,7 +22,10 @@ pub use iot_session::{
     Ack, ClosedError, ConnectionError, Delivery, Message, Messages, OpError, QoS, Stats, Status,
     Subscription, TopicFilter, TopicName, Version, Will,
 };
-pub use iot_transport::Pem;
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub use iot_transport::credentials;
+pub use iot_transport::{Address, CustomAuthorizer, InvalidAddress, Material, UnknownRegion};
 pub use limits::{Limit, LimitExceeded};
 
 /// The layers below, for what this facade does not offer.

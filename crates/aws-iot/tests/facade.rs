@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use aws_iot::crates::mqtt_codec::ReasonCode;
 use aws_iot::{
-    Backoff, Builder, ConnectionError, Delivery, Error, Limit, Message, OpError, Pem, QoS, Status, TopicName,
-    Version, Will,
+    Backoff, Builder, ConnectionError, Delivery, Error, Limit, Material, Message, OpError, QoS, Status,
+    TopicName, Version, Will,
 };
 use iot_emulator::{Authority, Credentials, Emulator};
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
 
 fn with(emulator: &Emulator, credentials: &Credentials) -> Builder {
-    let certificate = Pem::bytes(credentials.certificate_pem.clone());
-    aws_iot::mutual_tls(emulator.endpoint(), certificate, Pem::bytes(credentials.key_pem.clone()))
-        .root_ca(Pem::bytes(credentials.ca_pem.clone()))
+    let certificate = Material::bytes(credentials.certificate_pem.clone());
+    aws_iot::mutual_tls(emulator.endpoint(), certificate, Material::bytes(credentials.key_pem.clone()))
+        .root_ca(Material::bytes(credentials.ca_pem.clone()))
         .port(emulator.port())
         .backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(100), Duration::from_secs(20)))
 }
@@ -108,6 +108,17 @@ async fn certificates_of_another_ca_are_refused_either_way() {
     assert!(!error.contains("PRIVATE KEY"));
 }
 
+#[tokio::test]
+async fn amazons_roots_are_trusted_where_no_other_ca_is_given() {
+    let emulator = Emulator::start().await.unwrap();
+    let ours = emulator.credentials();
+    let (certificate, key) =
+        (Material::bytes(ours.certificate_pem.as_str()), Material::bytes(ours.key_pem.as_str()));
+    let builder = aws_iot::mutual_tls(emulator.endpoint(), certificate, key).port(emulator.port());
+    let error = builder.connect().await.unwrap_err();
+    assert!(!error.is_retryable() && error.to_string().contains("not among the trust anchors"), "{error}");
+}
+
 // Elsewhere than on Linux only 127.0.0.1 of the loopback range is there.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -122,9 +133,9 @@ async fn a_name_that_the_certificate_does_not_carry_is_refused() {
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
     });
     let credentials = emulator.credentials();
-    let certificate = Pem::bytes(credentials.certificate_pem.as_str());
-    let error = aws_iot::mutual_tls("127.0.0.2", certificate, Pem::bytes(credentials.key_pem.as_str()))
-        .root_ca(Pem::bytes(credentials.ca_pem.as_str()))
+    let certificate = Material::bytes(credentials.certificate_pem.as_str());
+    let error = aws_iot::mutual_tls("127.0.0.2", certificate, Material::bytes(credentials.key_pem.as_str()))
+        .root_ca(Material::bytes(credentials.ca_pem.as_str()))
         .port(port)
         .connect()
         .await
@@ -183,7 +194,7 @@ async fn dropping_the_client_leaves_no_connection() {
 
 #[test]
 fn without_a_runtime_connect_is_an_error_and_no_panic() {
-    let builder = aws_iot::mutual_tls("localhost", Pem::bytes(""), Pem::bytes(""));
+    let builder = aws_iot::mutual_tls("localhost", Material::bytes(""), Material::bytes(""));
     let mut connect = pin!(builder.connect());
     let Poll::Ready(Err(error)) = connect.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("it must not wait")
@@ -194,14 +205,16 @@ fn without_a_runtime_connect_is_an_error_and_no_panic() {
 #[tokio::test]
 async fn a_wrong_setup_is_reported_before_any_dial() {
     let emulator = Emulator::start().await.unwrap();
-    let error = aws_iot::mutual_tls("https://localhost", Pem::bytes("x"), Pem::bytes("x"))
+    let error = aws_iot::mutual_tls("https://localhost", Material::bytes("x"), Material::bytes("x"))
         .connect()
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Endpoint(_)), "{error}");
-    let error =
-        aws_iot::mutual_tls("localhost", Pem::bytes("x"), Pem::bytes("x")).connect().await.unwrap_err();
-    assert!(matches!(error, Error::NoRootCa), "{error}");
+    let error = aws_iot::mutual_tls("localhost", Material::bytes("x"), Material::bytes("x"))
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Tls(_)), "{error}");
     let other = Authority::new().unwrap().issue_client("other").unwrap();
     let mut mixed = emulator.credentials().clone();
     mixed.key_pem = other.key_pem;

@@ -82,7 +82,7 @@ impl Attempt {
 /// What a connection attempt is busy with.
 ///
 /// `Display` gives the words used in errors: "name resolution", "TCP connection", "proxy tunnel", "TLS
-/// handshake", "WebSocket upgrade".
+/// handshake", "WebSocket upgrade", "credential lookup".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -97,6 +97,8 @@ pub enum Phase {
     Tls = 3,
     /// Turning an HTTP connection into a WebSocket.
     Upgrade = 4,
+    /// Looking up the credentials that the next phases present.
+    Credentials = 5,
 }
 
 impl Phase {
@@ -106,6 +108,7 @@ impl Phase {
             2 => Self::Proxy,
             3 => Self::Tls,
             4 => Self::Upgrade,
+            5 => Self::Credentials,
             _ => Self::Resolve,
         }
     }
@@ -119,6 +122,7 @@ impl fmt::Display for Phase {
             Self::Proxy => "proxy tunnel",
             Self::Tls => "TLS handshake",
             Self::Upgrade => "WebSocket upgrade",
+            Self::Credentials => "credential lookup",
         })
     }
 }
@@ -151,7 +155,9 @@ mod tests {
     fn every_phase_survives_the_way_through_the_shared_cell() {
         let attempt = Attempt::within(1, Duration::ZERO);
         assert_eq!(attempt.phase(), Phase::Resolve);
-        for phase in [Phase::Resolve, Phase::Tcp, Phase::Proxy, Phase::Tls, Phase::Upgrade] {
+        for phase in
+            [Phase::Resolve, Phase::Tcp, Phase::Proxy, Phase::Tls, Phase::Upgrade, Phase::Credentials]
+        {
             attempt.enter(phase);
             assert_eq!(attempt.clone().phase(), phase);
         }

@@ -27,6 +27,7 @@ struct Inner {
     phase: Phase,
     kind: ConnectErrorKind,
     retryable: bool,
+    http_status: Option<u16>,
     address: Option<String>,
     reason: String,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -48,12 +49,16 @@ pub enum ConnectErrorKind {
     CertificateRejected,
     /// The server did not accept our client certificate, or asked for one and got none.
     ClientCertificateRejected,
+    /// The server, or a proxy, answered with HTTP and said no: see [`ConnectError::http_status`].
+    HttpRefused,
+    /// No credentials were to be had from their provider.
+    Credentials,
     /// Something given to the connector cannot work: a host, a name, a certificate, a key.
     Configuration,
     /// The peer closed or reset the connection before it was ready.
     Closed,
-    /// The two sides have no TLS version, cipher or application protocol in common, or the peer speaks no
-    /// TLS.
+    /// The two sides have no TLS version, cipher or application protocol in common, or the peer speaks neither TLS
+    /// nor HTTP where it should.
     Protocol,
     /// Anything else.
     Other,
@@ -67,7 +72,15 @@ impl ConnectError {
     pub fn new(phase: Phase, kind: ConnectErrorKind, reason: impl Into<String>) -> Self {
         let retryable =
             !matches!(kind, ConnectErrorKind::CertificateRejected | ConnectErrorKind::Configuration);
-        Self(Box::new(Inner { phase, kind, retryable, address: None, reason: reason.into(), source: None }))
+        Self(Box::new(Inner {
+            phase,
+            kind,
+            retryable,
+            http_status: None,
+            address: None,
+            reason: reason.into(),
+            source: None,
+        }))
     }
 
     /// The error for an I/O error met in a phase; kind and words come from the I/O error, which becomes the
@@ -93,6 +106,13 @@ impl ConnectError {
         self
     }
 
+    /// Sets the HTTP status of the refusal.
+    #[must_use]
+    pub fn with_http_status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
+        self
+    }
+
     /// Overrides whether a later attempt may succeed with nothing changed here.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
@@ -107,6 +127,12 @@ impl ConnectError {
         }
     }
 
+    /// Sets the address unless one is set already.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn or_at_endpoint(self, endpoint: Option<&Endpoint>) -> Self {
+        if self.0.address.is_some() { self } else { self.at_endpoint(endpoint) }
+    }
+
     /// The phase that failed.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -117,6 +143,12 @@ impl ConnectError {
     #[must_use]
     pub fn kind(&self) -> ConnectErrorKind {
         self.0.kind
+    }
+
+    /// The HTTP status with which a server or a proxy refused, for [`ConnectErrorKind::HttpRefused`].
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
     }
 
     /// The address that was tried, as `host:port`, if it is known.
@@ -157,6 +189,7 @@ impl fmt::Display for ConnectError {
         let preposition = match phase {
             Phase::Resolve => "of",
             Phase::Tls | Phase::Upgrade => "with",
+            Phase::Credentials => "for",
             _ => "to",
         };
         match address {
@@ -168,11 +201,12 @@ impl fmt::Display for ConnectError {
 
 impl fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { phase, kind, retryable, address, reason, source } = &*self.0;
+        let Inner { phase, kind, retryable, http_status, address, reason, source } = &*self.0;
         f.debug_struct("ConnectError")
             .field("phase", phase)
             .field("kind", kind)
             .field("retryable", retryable)
+            .field("http_status", http_status)
             .field("address", address)
             .field("reason", reason)
             .field("source", source)

@@ -5,23 +5,48 @@
     doc = "A byte stream to a broker behind one trait, [`Connector`]; here with TCP alone: see [`Tcp`]."
 )]
 
+mod address;
+pub mod alpn;
 mod attempt;
 mod boxed;
 mod connector;
 #[cfg(feature = "sigv4")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sigv4")))]
 pub mod credentials;
+mod custom_authorizer;
 mod error;
+#[cfg(any(feature = "proxy", feature = "websocket"))]
+mod http;
+#[cfg(feature = "proxy")]
+mod proxy;
+mod region;
+#[cfg(feature = "sigv4")]
+mod sigv4;
 mod tcp;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub mod websocket;
 
+pub use address::{Address, InvalidAddress};
 pub use attempt::{Attempt, Phase};
 pub use boxed::{BoxConnector, BoxIo};
 pub use connector::{Connector, Endpoint, FromFn, from_fn};
+pub use custom_authorizer::CustomAuthorizer;
 pub use error::{ConnectError, ConnectErrorKind, explain_io};
+#[cfg(feature = "proxy")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
+pub use proxy::HttpProxy;
+pub use region::{UnknownRegion, region_of};
+#[cfg(feature = "sigv4")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sigv4")))]
+pub use sigv4::{Presigned, SigV4};
 pub use tcp::Tcp;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
-pub use tls::{Identity, Pem, Tls, TlsOptions, TlsSetupError, TlsSetupErrorKind, TrustAnchors};
+pub use tls::{Identity, Material, Tls, TlsOptions, TlsSetupError, TlsSetupErrorKind, TrustAnchors};
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub use websocket::{WebSocket, WebSocketIo};

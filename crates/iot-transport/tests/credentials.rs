@@ -1,5 +1,6 @@
 //! Credentials out of the environment and files, and the order in which they are looked for.
 #![cfg(feature = "sigv4")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

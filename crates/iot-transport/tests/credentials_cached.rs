@@ -1,5 +1,6 @@
 //! Temporary credentials that are kept: for how long, and who asks for new ones.
 #![cfg(feature = "sigv4")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by panicking")]
 
 use std::future::poll_fn;
 use std::pin::pin;

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by panicking")]
 
 use iot_transport::tls::default_provider;
-use iot_transport::{Pem, TlsOptions, TlsSetupErrorKind, TrustAnchors};
+use iot_transport::{Material, TlsOptions, TlsSetupErrorKind, TrustAnchors};
 
 #[test]
 fn its_absence_is_told_with_the_remedy() {
     assert!(default_provider().is_none());
     let anchors =
-        TrustAnchors::pem(Pem::bytes("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"));
+        TrustAnchors::ca(Material::bytes("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"));
     let error = TlsOptions::new(anchors).check().unwrap_err();
     assert_eq!(error.kind(), TlsSetupErrorKind::Provider);
     assert_eq!(

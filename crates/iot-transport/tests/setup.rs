@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use common::{Ca, pem, providers, sec1};
 use iot_transport::{
-    Attempt, ConnectErrorKind, Connector, Identity, Pem, Phase, Tcp, Tls, TlsOptions, TlsSetupError,
+    Attempt, ConnectErrorKind, Connector, Identity, Material, Phase, Tcp, Tls, TlsOptions, TlsSetupError,
     TlsSetupErrorKind as Kind, TrustAnchors, from_fn,
 };
 use rcgen::KeyPair;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 struct Device {
     ca: Ca,
@@ -35,7 +37,7 @@ impl Device {
         Self { ca, key, certificate }
     }
 
-    fn check(&self, certificate: &Pem, key: &Pem) -> Result<(), TlsSetupError> {
+    fn check(&self, certificate: &Material, key: &Material) -> Result<(), TlsSetupError> {
         let mut results = providers().into_iter().map(|provider| {
             TlsOptions::new(self.ca.anchors())
                 .identity(Identity::new(certificate.clone(), key.clone()))
@@ -51,13 +53,15 @@ impl Device {
 
     fn key_error(&self, key: impl Into<Vec<u8>>) -> TlsSetupError {
         let key = key.into();
-        let error = self.check(&Pem::bytes(self.certificate.as_str()), &Pem::bytes(key.clone())).unwrap_err();
+        let error = self
+            .check(&Material::bytes(self.certificate.as_str()), &Material::bytes(key.clone()))
+            .unwrap_err();
         nothing_leaks(&error, &key);
         error
     }
 
     fn certificate_error(&self, certificate: impl Into<Vec<u8>>) -> TlsSetupError {
-        self.check(&Pem::bytes(certificate), &Pem::bytes(self.key.serialize_pem())).unwrap_err()
+        self.check(&Material::bytes(certificate), &Material::bytes(self.key.serialize_pem())).unwrap_err()
     }
 }
 
@@ -78,10 +82,10 @@ fn assert_says(error: &TlsSetupError, kind: Kind, text: &str) {
 #[test]
 fn good_ones_pass_in_every_form_and_from_one_text_for_both() {
     let device = Device::new();
-    let certificate = Pem::bytes(device.certificate.as_str());
-    device.check(&certificate, &Pem::bytes(device.key.serialize_pem())).unwrap();
-    device.check(&certificate, &Pem::bytes(sec1(&device.key))).unwrap();
-    let both = Pem::bytes(format!("a note\r\n{}{}", device.key.serialize_pem(), device.certificate));
+    let certificate = Material::bytes(device.certificate.as_str());
+    device.check(&certificate, &Material::bytes(device.key.serialize_pem())).unwrap();
+    device.check(&certificate, &Material::bytes(sec1(&device.key))).unwrap();
+    let both = Material::bytes(format!("a note\r\n{}{}", device.key.serialize_pem(), device.certificate));
     device.check(&both, &both).unwrap();
 }
 
@@ -90,7 +94,7 @@ fn a_file_that_is_missing_or_no_file_or_too_large_or_empty_is_named() {
     let device = Device::new();
     let dir = tempfile::tempdir().unwrap();
     let error = |path: &std::path::Path| {
-        device.check(&Pem::bytes(device.certificate.as_str()), &Pem::file(path)).unwrap_err()
+        device.check(&Material::bytes(device.certificate.as_str()), &Material::file(path)).unwrap_err()
     };
 
     let path = dir.path().join("device.key");
@@ -116,7 +120,7 @@ fn a_file_that_is_missing_or_no_file_or_too_large_or_empty_is_named() {
     assert_says(&error(&path), Kind::TooLarge, &text);
 
     fs::write(&path, device.key.serialize_pem()).unwrap();
-    device.check(&Pem::bytes(device.certificate.as_str()), &Pem::file(&path)).unwrap();
+    device.check(&Material::bytes(device.certificate.as_str()), &Material::file(&path)).unwrap();
 }
 
 #[test]
@@ -135,11 +139,30 @@ fn a_text_without_what_is_wanted_says_what_it_is_instead() {
     );
     let error = device.key_error(device.key.public_key_pem());
     assert!(error.to_string().ends_with("it holds no private key; it holds a public key"), "{error}");
-    let error = device.key_error(device.key.serialize_der());
-    assert!(
-        error.to_string().contains("it looks like DER: convert it with `openssl pkey -inform der"),
-        "{error}"
-    );
+    let error = device.key_error([0x30, 3, 2, 1, 7]);
+    assert_eq!(error.kind(), Kind::NoPrivateKey);
+    assert!(error.to_string().contains("it looks like DER, but of something else: `openssl pkey"), "{error}");
+}
+
+#[test]
+fn der_is_taken_as_it_is_and_what_it_is_instead_is_told() {
+    let device = Device::new();
+    let der = |text: &str| CertificateDer::from_pem_slice(text.as_bytes()).unwrap().to_vec();
+    let (certificate, key) = (der(&device.certificate), device.key.serialize_der());
+    let bytes = |der: &[u8]| Material::bytes(der);
+    device.check(&bytes(&certificate), &bytes(&key)).unwrap();
+    device.check(&Material::bytes(device.certificate.as_str()), &bytes(&key)).unwrap();
+    let older = PrivateKeyDer::from_pem_slice(sec1(&device.key).as_bytes()).unwrap();
+    device.check(&bytes(&certificate), &bytes(older.secret_der())).unwrap();
+    let anchors = TrustAnchors::ca(Material::bytes(der(&device.ca.pem())));
+    TlsOptions::new(anchors).provider(providers().remove(0)).check().unwrap();
+
+    let error = device.certificate_error(key);
+    assert_eq!(error.kind(), Kind::KeyInsteadOfCertificate, "{error}");
+    assert_eq!(device.key_error(certificate).kind(), Kind::CertificateInsteadOfKey);
+    // PKCS#8 as OpenSSL encrypts it: an algorithm, then what it made of the key.
+    let encrypted = [0x30, 9, 0x30, 3, 0x06, 1, 42, 0x04, 2, 1, 2];
+    assert_eq!(device.key_error(encrypted).kind(), Kind::EncryptedPrivateKey);
 }
 
 #[test]
@@ -220,8 +243,8 @@ fn what_decodes_and_is_no_key_or_certificate_is_told() {
         Kind::UnusableCertificate,
         "client certificate from the given bytes: a certificate in it cannot be parsed; copy the file again",
     );
-    let anchors =
-        TrustAnchors::pem(Pem::bytes(device.ca.pem())).and(Pem::bytes(pem("CERTIFICATE", &[0x30, 0])));
+    let anchors = TrustAnchors::ca(Material::bytes(device.ca.pem()))
+        .and(Material::bytes(pem("CERTIFICATE", &[0x30, 0])));
     let error = TlsOptions::new(anchors).check().unwrap_err();
     assert_eq!(error.kind(), Kind::UnusableCertificate);
     assert!(error.to_string().starts_with("trust anchors from the given bytes: "), "{error}");
@@ -264,9 +287,9 @@ fn nothing_that_can_be_printed_holds_key_material() {
     let device = Device::new();
     let key = device.key.serialize_pem();
     let options = TlsOptions::new(device.ca.anchors())
-        .identity(Identity::new(Pem::bytes(device.certificate.as_str()), Pem::bytes(key.as_str())));
+        .identity(Identity::new(Material::bytes(device.certificate.as_str()), Material::bytes(key.as_str())));
     let shown = format!("{:?}", Tls::new(Tcp::new("broker.example", 8883), options));
-    assert!(shown.contains(&format!("Pem({} bytes)", key.len())), "{shown}");
+    assert!(shown.contains(&format!("Material({} bytes)", key.len())), "{shown}");
     let body = key.lines().nth(1).unwrap();
     assert!(!shown.contains(body) && !shown.contains(&format!("{:?}", key.as_bytes())), "{shown}");
 }
@@ -279,7 +302,7 @@ async fn a_wrong_setup_fails_the_attempt_before_anything_is_dialled() {
     let inner =
         from_fn(async |_: Attempt| -> Result<tokio::io::Empty, _> { panic!("nothing is to be dialled") })
             .with_endpoint("broker.example", 8883);
-    let tls = Tls::new(inner, TlsOptions::new(TrustAnchors::pem(Pem::file(&path))));
+    let tls = Tls::new(inner, TlsOptions::new(TrustAnchors::ca(Material::file(&path))));
     let attempt = Attempt::within(1, Duration::from_secs(20));
 
     let error = tls.connect(&attempt).await.unwrap_err();

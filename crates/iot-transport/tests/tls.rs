@@ -20,8 +20,8 @@ use iot_transport::tls::rustls::ServerConfig;
 use iot_transport::tls::rustls::crypto::CryptoProvider;
 use iot_transport::tls::rustls::time_provider::TimeProvider;
 use iot_transport::{
-    Attempt, BoxConnector, ConnectError, ConnectErrorKind as Kind, Connector, Identity, Pem, Phase, Tcp, Tls,
-    TlsOptions, TrustAnchors, explain_io, from_fn,
+    Attempt, BoxConnector, ConnectError, ConnectErrorKind as Kind, Connector, Identity, Material, Phase, Tcp,
+    Tls, TlsOptions, TrustAnchors, explain_io, from_fn,
 };
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, date_time_ymd};
 use rustls_pki_types::UnixTime;
@@ -99,8 +99,9 @@ async fn client_certificates_work_in_every_key_form_and_version_boxed_or_not() {
             for (pair, key) in
                 [(&p256, p256.serialize_pem()), (&p256, sec1(&p256)), (&p384, p384.serialize_pem())]
             {
-                let certificate = Pem::bytes(ca.sign(&["device"], pair));
-                let options = options(&ca, &provider).identity(Identity::new(certificate, Pem::bytes(key)));
+                let certificate = Material::bytes(ca.sign(&["device"], pair));
+                let options =
+                    options(&ca, &provider).identity(Identity::new(certificate, Material::bytes(key)));
                 echoes(Tls::new(Tcp::new("127.0.0.1", port), options.clone())).await;
                 echoes(BoxConnector::new(Tls::new(Tcp::new("127.0.0.1", port), options))).await;
             }
@@ -115,11 +116,11 @@ async fn rsa_keys_work_as_pkcs8_and_as_pkcs1() {
     let pkcs8 = pair.serialize_pem();
     assert!(pkcs8.starts_with("-----BEGIN PRIVATE KEY-----"));
     assert!(pkcs1.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
-    let certificate = Pem::bytes(ca.sign(&["device"], &pair));
+    let certificate = Material::bytes(ca.sign(&["device"], &pair));
     for provider in providers() {
         let port = echo_server(ca.server(&provider, TLS13, &parameters(&["127.0.0.1"]), Some(&ca))).await;
         for key in [&pkcs8, &pkcs1] {
-            let identity = Identity::new(certificate.clone(), Pem::bytes(key.as_str()));
+            let identity = Identity::new(certificate.clone(), Material::bytes(key.as_str()));
             echoes(Tls::new(Tcp::new("127.0.0.1", port), options(&ca, &provider).identity(identity))).await;
         }
     }
@@ -133,7 +134,7 @@ async fn files_are_read_again_for_each_attempt_and_sessions_resume_while_they_st
     for provider in providers() {
         let port = echo_server(ca.server(&provider, TLS13, &parameters(&["localhost"]), None)).await;
         std::fs::write(&path, other.pem()).unwrap();
-        let options = TlsOptions::new(TrustAnchors::pem(Pem::file(&path))).provider(provider.clone());
+        let options = TlsOptions::new(TrustAnchors::ca(Material::file(&path))).provider(provider.clone());
         let tls = Arc::new(Tls::new(Tcp::new("127.0.0.1", port), options.server_name("localhost")));
         let connect = || {
             let tls = tls.clone();
@@ -230,7 +231,7 @@ async fn a_missing_or_foreign_client_certificate_is_explained_during_or_after_th
     let foreign = || {
         let key = KeyPair::generate().unwrap();
         let certificate = Ca::named("another CA").sign(&["device"], &key);
-        Identity::new(Pem::bytes(certificate), Pem::bytes(key.serialize_pem()))
+        Identity::new(Material::bytes(certificate), Material::bytes(key.serialize_pem()))
     };
     for provider in providers() {
         for (identity, hint) in

@@ -6,7 +6,7 @@ use std::time::Duration;
 use iot_session::layers::{Backoff, Reconnect};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Client, Config, Message, Messages, OpError, QoS, Status, TopicName, Version, Will, stack};
-use iot_transport::{BoxConnector, Identity, Pem, Tcp, Tls, TlsOptions, TrustAnchors};
+use iot_transport::{BoxConnector, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors};
 use tokio::task::JoinHandle;
 
 use crate::broker::Mosquitto;
@@ -218,10 +218,10 @@ async fn resubscribed(client: &Client, topic: &str) -> Result<u64, Failure> {
 fn builder(broker: &Mosquitto) -> aws_iot::Builder {
     aws_iot::mutual_tls(
         "localhost",
-        Pem::file(broker.file("device.pem")),
-        Pem::file(broker.file("device.key")),
+        Material::file(broker.file("device.pem")),
+        Material::file(broker.file("device.key")),
     )
-    .root_ca(Pem::file(broker.file("ca.pem")))
+    .root_ca(Material::file(broker.file("ca.pem")))
     .port(broker.tls_port)
 }
 
@@ -236,7 +236,7 @@ async fn facade(broker: &Mosquitto) -> Result<&'static str, Failure> {
 
 async fn wrong_ca(broker: &Mosquitto) -> Result<String, Failure> {
     let other = Mosquitto::start().await?;
-    match builder(broker).root_ca(Pem::file(other.file("ca.pem"))).connect().await {
+    match builder(broker).root_ca(Material::file(other.file("ca.pem"))).connect().await {
         Ok(_) => Err("a server of an unknown CA was accepted".into()),
         Err(error) => {
             ensure(!error.is_retryable(), format!("said to be retryable: {error}"))?;
@@ -246,7 +246,8 @@ async fn wrong_ca(broker: &Mosquitto) -> Result<String, Failure> {
 }
 
 fn tls(broker: &Mosquitto) -> Tls<Tcp> {
-    let identity = Identity::new(Pem::file(broker.file("device.pem")), Pem::file(broker.file("device.key")));
-    let options = TlsOptions::new(TrustAnchors::pem(Pem::file(broker.file("ca.pem")))).identity(identity);
+    let identity =
+        Identity::new(Material::file(broker.file("device.pem")), Material::file(broker.file("device.key")));
+    let options = TlsOptions::new(TrustAnchors::ca(Material::file(broker.file("ca.pem")))).identity(identity);
     Tls::new(Tcp::new("localhost", broker.tls_port), options)
 }

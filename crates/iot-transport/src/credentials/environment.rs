@@ -43,7 +43,10 @@ const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>);
+pub struct Environment(Arc<Lookup>);
+
+/// From a variable's name to its value.
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Environment {
     /// The environment of this process.

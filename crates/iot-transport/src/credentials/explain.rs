@@ -73,7 +73,11 @@ fn details(error: &CredentialsError) -> String {
 
 fn shorten(mut text: String) -> String {
     if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
+        let mut end = LONGEST;
+        while !text.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        text.truncate(end);
         text.push('…');
     }
     text

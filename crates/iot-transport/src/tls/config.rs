@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rustls::client::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientConfig, ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{Error as RustlsError, InconsistentKeys, RootCertStore};
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::pem::Text;
+use super::der::{self, Seconds, Validity};
+use super::material::Text;
+use super::options::Kind as IdentityKind;
 use super::{TlsOptions, TlsSetupError, TlsSetupErrorKind as Kind};
 
 /// The crypto provider that is used unless another is passed: ring with the feature `ring` (whether or not
@@ -29,14 +32,22 @@ pub fn default_provider() -> Option<Arc<CryptoProvider>> {
 /// Options, and the configuration last made of them.
 pub(super) struct Loader {
     options: TlsOptions,
-    last: Mutex<Option<(Material, Arc<ClientConfig>)>>,
+    last: Mutex<Option<Made>>,
 }
 
 /// All that files can change.
 #[derive(PartialEq)]
-struct Material {
+struct Inputs {
     anchors: Vec<Text>,
     identity: Option<(Text, Text)>,
+}
+
+/// A configuration and what it was made of.
+struct Made {
+    inputs: Inputs,
+    config: Arc<ClientConfig>,
+    /// Of the client certificate, if its dates can be read.
+    validity: Option<Validity>,
 }
 
 impl Loader {
@@ -55,33 +66,55 @@ impl Loader {
 
     /// Reads the files; the configuration is the same one as before unless they differ.
     pub(super) fn load(&self) -> Result<Arc<ClientConfig>, TlsSetupError> {
-        let material = Material::read(&self.options)?;
+        let inputs = Inputs::read(&self.options)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((same, config)) = &*last
-            && *same == material
-        {
-            return Ok(Arc::clone(config));
+        if let Some(made) = last.as_ref().filter(|made| made.inputs == inputs) {
+            self.check_dates(made)?;
+            return Ok(Arc::clone(&made.config));
         }
-        let config = Arc::new(build(&self.options, &material)?);
-        *last = Some((material, Arc::clone(&config)));
-        Ok(config)
+        let made = build(&self.options, inputs)?;
+        self.check_dates(&made)?;
+        Ok(Arc::clone(&last.insert(made).config))
+    }
+
+    fn check_dates(&self, made: &Made) -> Result<(), TlsSetupError> {
+        let (Some((text, _)), Some(validity)) = (&made.inputs.identity, &made.validity) else {
+            return Ok(());
+        };
+        // Without a clock the server's certificate cannot be checked either, which says so.
+        let Some(now) = clock(&self.options).current_time() else { return Ok(()) };
+        let now = Seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        let (kind, what) = if self.options.present_outdated {
+            return Ok(());
+        } else if now > validity.not_after {
+            (Kind::ExpiredCertificate, format!("it expired on {}: renew it", validity.not_after))
+        } else if now < validity.not_before {
+            (Kind::CertificateNotYetValid, format!("it is not valid before {}", validity.not_before))
+        } else {
+            return Ok(());
+        };
+        Err(text.wrong(kind, &format!("{what}, or set this device's clock, which says {now}")))
     }
 }
 
-impl Material {
+impl Inputs {
     fn read(options: &TlsOptions) -> Result<Self, TlsSetupError> {
-        let anchors = options.anchors.0.iter().map(|pem| pem.read("trust anchors"));
-        let identity = match &options.identity {
-            Some(ours) => {
-                Some((ours.certificates.read("client certificate")?, ours.key.read("private key")?))
+        let anchors = options.anchors.materials.iter().map(|material| material.read("trust anchors"));
+        let identity = match options.identity.as_ref().map(|identity| &identity.0) {
+            Some(IdentityKind::Materials { certificates, key }) => {
+                Some((certificates.read("client certificate")?, key.read("private key")?))
             }
-            None => None,
+            Some(IdentityKind::Resolver(_)) | None => None,
         };
         Ok(Self { anchors: anchors.collect::<Result<_, _>>()?, identity })
     }
 }
 
-fn build(options: &TlsOptions, material: &Material) -> Result<ClientConfig, TlsSetupError> {
+fn clock(options: &TlsOptions) -> Arc<dyn TimeProvider> {
+    options.clock.clone().unwrap_or_else(|| Arc::new(SystemClock))
+}
+
+fn build(options: &TlsOptions, inputs: Inputs) -> Result<Made, TlsSetupError> {
     if options.alpn.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
         let text = "an application protocol (ALPN) is empty or longer than 255 bytes";
         return Err(TlsSetupError::new(Kind::ApplicationProtocol, text));
@@ -91,34 +124,106 @@ fn build(options: &TlsOptions, material: &Material) -> Result<ClientConfig, TlsS
                     or pass one with TlsOptions::provider";
         TlsSetupError::new(Kind::Provider, text)
     })?;
-    let roots = roots(&material.anchors)?;
-    let identity = match &material.identity {
-        Some((certificates, key)) => Some(certified_key(certificates, key, &provider)?),
-        None => None,
+    let verifier = verifier(options, &inputs.anchors, &provider)?;
+    let mut validity = None;
+    let resolver: Option<Arc<dyn ResolvesClientCert>> = match options.identity.as_ref().map(|ours| &ours.0) {
+        Some(IdentityKind::Resolver(resolver)) => Some(Arc::clone(resolver)),
+        Some(IdentityKind::Materials { .. }) | None => match &inputs.identity {
+            Some((certificates, key)) => {
+                let certified = certified_key(certificates, key, &provider)?;
+                validity = certified.cert.first().and_then(|certificate| der::validity(certificate));
+                Some(Arc::new(SingleCertAndKey::from(certified)))
+            }
+            None => None,
+        },
     };
-    let clock = options.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
-    let builder = ClientConfig::builder_with_details(provider, clock)
+    let builder = ClientConfig::builder_with_details(provider, clock(options))
         .with_safe_default_protocol_versions()
         .map_err(|error| {
             TlsSetupError::new(Kind::Provider, "the crypto provider has no cipher for TLS").because(error)
         })?
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match resolver {
+        Some(resolver) => builder.with_client_cert_resolver(resolver),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols.clone_from(&options.alpn);
-    Ok(config)
+    Ok(Made { inputs, config: Arc::new(config), validity })
 }
 
-fn roots(anchors: &[Text]) -> Result<RootCertStore, TlsSetupError> {
+/// Who checks the server's certificate: always chain, dates and name.
+fn verifier(
+    options: &TlsOptions,
+    anchors: &[Text],
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsSetupError> {
+    #[cfg(not(any(
+        feature = "dangerous-accept-any-server",
+        feature = "platform-verifier",
+        feature = "amazon-roots"
+    )))]
+    let _ = options;
+    #[cfg(feature = "dangerous-accept-any-server")]
+    if options.accept_any_server {
+        return Ok(Arc::new(super::dangerous::AcceptAnyServer::new(provider)));
+    }
+    #[cfg(feature = "platform-verifier")]
+    if options.anchors.platform {
+        return platform_verifier(anchors, provider);
+    }
     let mut roots = RootCertStore::empty();
+    #[cfg(feature = "amazon-roots")]
+    if options.anchors.amazon {
+        roots.extend(amazon_roots().cloned());
+    }
     for text in anchors {
         for certificate in text.certificates()? {
             roots.add(certificate).map_err(|error| unusable_certificate(text, error))?;
         }
     }
-    Ok(roots)
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    verifier.map(|verifier| verifier as _).map_err(|error| {
+        TlsSetupError::new(
+            Kind::NoCertificate,
+            "there is no trust anchor to check the server's certificate with",
+        )
+        .because(error)
+    })
+}
+
+#[cfg(feature = "platform-verifier")]
+fn platform_verifier(
+    anchors: &[Text],
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsSetupError> {
+    use rustls_platform_verifier::Verifier;
+    let mut more: Vec<CertificateDer<'static>> = Vec::new();
+    for text in anchors {
+        more.extend(text.certificates()?);
+    }
+    #[cfg(target_os = "android")]
+    let verifier = if more.is_empty() {
+        Verifier::new(Arc::clone(provider))
+    } else {
+        Err(RustlsError::General("Android takes no anchors beside its own".into()))
+    };
+    #[cfg(not(target_os = "android"))]
+    let verifier = Verifier::new_with_extra_roots(more, Arc::clone(provider));
+    verifier.map(|verifier| Arc::new(verifier) as _).map_err(|error| {
+        let what = "the operating system's trust anchors cannot be used; install its package of CA certificates, or \
+                    pass the CA";
+        TlsSetupError::new(Kind::PlatformVerifier, what).because(error)
+    })
+}
+
+/// Amazon Root CA 1 to 4, by their subjects.
+#[cfg(feature = "amazon-roots")]
+fn amazon_roots() -> impl Iterator<Item = &'static rustls_pki_types::TrustAnchor<'static>> {
+    const NAME: &[u8] = b"Amazon Root CA ";
+    webpki_roots::TLS_SERVER_ROOTS
+        .iter()
+        .filter(|anchor| anchor.subject.windows(NAME.len()).any(|window| window == NAME))
 }
 
 fn certified_key(
@@ -126,7 +231,7 @@ fn certified_key(
     key: &Text,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsSetupError> {
-    let chain = certificates.certificates()?;
+    let chain: Vec<CertificateDer<'static>> = certificates.certificates()?;
     let private_key = provider.key_provider.load_private_key(key.private_key()?).map_err(|error| {
         let what = "the crypto provider cannot use this key; it may be damaged, or of a kind other than RSA \
                     of 2048 bits or more, ECDSA on P-256 or P-384, and Ed25519";
@@ -174,5 +279,17 @@ mod tests {
     fn ring_wins_when_both_providers_are_on() {
         let random = format!("{:?}", default_provider().unwrap().secure_random);
         assert_eq!(random, if cfg!(feature = "ring") { "Ring" } else { "AwsLcRs" });
+    }
+
+    #[cfg(feature = "amazon-roots")]
+    #[test]
+    fn amazons_four_roots_are_there_and_nobody_elses() {
+        let subjects: Vec<_> =
+            amazon_roots().map(|anchor| String::from_utf8_lossy(&anchor.subject)).collect();
+        assert_eq!(subjects.len(), 4, "{subjects:?}");
+        for number in 1..=4 {
+            let name = format!("Amazon Root CA {number}");
+            assert_eq!(subjects.iter().filter(|subject| subject.contains(&name)).count(), 1, "{subjects:?}");
+        }
     }
 }

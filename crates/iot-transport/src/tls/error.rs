@@ -6,7 +6,7 @@ use std::fmt;
 /// Why TLS cannot be set up with what it was given.
 ///
 /// `Display` is one sentence: which item, from which file (or "the given bytes"), what is wrong, and what to
-/// do. Nothing of a file's contents is ever repeated.
+/// do. Nothing of a key is ever repeated.
 #[derive(Debug)]
 pub struct TlsSetupError {
     kind: TlsSetupErrorKind,
@@ -44,6 +44,12 @@ pub enum TlsSetupErrorKind {
     UnusablePrivateKey,
     /// Private key and certificate do not belong together.
     KeyMismatch,
+    /// The client certificate has expired, by this device's clock.
+    ExpiredCertificate,
+    /// The client certificate is not valid yet, by this device's clock.
+    CertificateNotYetValid,
+    /// The operating system's trust anchors cannot be had.
+    PlatformVerifier,
     /// The server name is missing, or is neither a DNS name nor an IP address.
     ServerName,
     /// An application protocol (ALPN) is empty or longer than 255 bytes.
@@ -57,6 +63,12 @@ impl TlsSetupError {
     #[must_use]
     pub fn kind(&self) -> TlsSetupErrorKind {
         self.kind
+    }
+
+    /// Whether the same setup may work later: a certificate outside its dates may be replaced, or the clock be set.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, TlsSetupErrorKind::ExpiredCertificate | TlsSetupErrorKind::CertificateNotYetValid)
     }
 
     pub(super) fn new(kind: TlsSetupErrorKind, text: impl Into<String>) -> Self {

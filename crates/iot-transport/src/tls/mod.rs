@@ -2,10 +2,13 @@
 //! certificate.
 
 mod config;
+#[cfg(feature = "dangerous-accept-any-server")]
+mod dangerous;
+mod der;
 mod error;
 mod handshake;
+mod material;
 mod options;
-mod pem;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,15 +24,15 @@ use rustls_pki_types::ServerName;
 pub use config::default_provider;
 pub use error::{TlsSetupError, TlsSetupErrorKind};
 pub(crate) use handshake::{explain_stream_error, kind_of_stream_error};
+pub use material::{FILE_LIMIT, Material};
 pub use options::{Identity, TlsOptions, TrustAnchors};
-pub use pem::{FILE_LIMIT, Pem};
 pub use rustls;
 pub use tokio_rustls::client::TlsStream;
 
 /// TLS around another connector.
 ///
-/// The server's certificate is always verified, against the trust anchors and against the host name; nothing
-/// turns that off. The name is the inner connector's [host](Connector::endpoint) unless
+/// The server's certificate is always verified, against the trust anchors and against the host name; without the
+/// feature `dangerous-accept-any-server`, which is for tests, nothing turns that off. The name is the inner connector's [host](Connector::endpoint) unless
 /// [`TlsOptions::server_name`] gives another; it is sent as SNI (an IP address is verified but not sent).
 ///
 /// Certificate and key files are read again for each attempt, before anything is dialled, so that replacing
@@ -41,11 +44,11 @@ pub use tokio_rustls::client::TlsStream;
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use iot_transport::{Attempt, Connector, Identity, Pem, Tcp, Tls, TlsOptions, TrustAnchors};
+/// use iot_transport::{Attempt, Connector, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors};
 ///
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
-/// let options = TlsOptions::new(TrustAnchors::pem(Pem::file("AmazonRootCA1.pem")))
-///     .identity(Identity::new(Pem::file("device.pem.crt"), Pem::file("private.pem.key")));
+/// let options = TlsOptions::new(TrustAnchors::ca(Material::file("AmazonRootCA1.pem")))
+///     .identity(Identity::new(Material::file("device.pem.crt"), Material::file("private.pem.key")));
 /// let tls = Tls::new(Tcp::new("broker.example", 8883), options);
 /// tls.check()?; // a wrong path, an encrypted key, two files that do not match: told before any dial
 /// let stream = tls.connect(&Attempt::within(1, Duration::from_secs(30))).await?;
@@ -93,7 +96,10 @@ impl<C: Connector> Tls<C> {
     async fn load(&self, deadline: Instant) -> Result<Arc<ClientConfig>, ConnectError> {
         let was_good = self.loader.was_good();
         // Files that were good before may be in the middle of being replaced.
-        let wrong = |error| self.wrong_setup(error).with_retryable(was_good);
+        let wrong = |error| {
+            let wrong = self.wrong_setup(error);
+            if was_good { wrong.with_retryable(true) } else { wrong }
+        };
         if !self.loader.options().reads_files() {
             return self.loader.load().map_err(wrong);
         }
@@ -111,7 +117,9 @@ impl<C: Connector> Tls<C> {
     }
 
     fn wrong_setup(&self, error: TlsSetupError) -> ConnectError {
-        self.failed(ConnectErrorKind::Configuration, error.to_string()).with_source(error)
+        let retryable = error.is_retryable();
+        let failed = self.failed(ConnectErrorKind::Configuration, error.to_string()).with_source(error);
+        failed.with_retryable(retryable)
     }
 
     fn failed(&self, kind: ConnectErrorKind, reason: impl Into<String>) -> ConnectError {

@@ -3,40 +3,62 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::time_provider::TimeProvider;
 
 use super::config::Loader;
-use super::{Pem, TlsSetupError};
+use super::{Material, TlsSetupError};
 
 /// How [`Tls`](super::Tls) sets up its connections.
 ///
 /// ```
-/// use iot_transport::{Pem, TlsOptions, TrustAnchors};
+/// use iot_transport::{Material, TlsOptions, TrustAnchors, alpn};
 ///
-/// let options = TlsOptions::new(TrustAnchors::pem(Pem::file("AmazonRootCA1.pem"))).alpn(["x-amzn-mqtt-ca"]);
+/// let options = TlsOptions::new(TrustAnchors::ca(Material::file("AmazonRootCA1.pem"))).alpn([alpn::MUTUAL_TLS]);
 /// ```
 #[derive(Clone)]
 pub struct TlsOptions {
     pub(super) anchors: TrustAnchors,
     pub(super) identity: Option<Identity>,
+    pub(super) present_outdated: bool,
     pub(super) server_name: Option<String>,
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) provider: Option<Arc<CryptoProvider>>,
     pub(super) clock: Option<Arc<dyn TimeProvider>>,
+    #[cfg(feature = "dangerous-accept-any-server")]
+    pub(super) accept_any_server: bool,
 }
 
 impl TlsOptions {
     /// Trusts the servers that these anchors vouch for; no client certificate, no ALPN.
     #[must_use]
     pub fn new(anchors: TrustAnchors) -> Self {
-        Self { anchors, identity: None, server_name: None, alpn: Vec::new(), provider: None, clock: None }
+        Self {
+            anchors,
+            identity: None,
+            present_outdated: false,
+            server_name: None,
+            alpn: Vec::new(),
+            provider: None,
+            clock: None,
+            #[cfg(feature = "dangerous-accept-any-server")]
+            accept_any_server: false,
+        }
     }
 
     /// Presents this client certificate when the server asks for one. Default: none.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// Presents a client certificate that has expired, or is not valid yet, and lets the server judge. Default: that is
+    /// an error before anything is dialled, which names the dates and what this device's clock says.
+    #[must_use]
+    pub fn present_outdated(mut self, present: bool) -> Self {
+        self.present_outdated = present;
         self
     }
 
@@ -48,8 +70,8 @@ impl TlsOptions {
         self
     }
 
-    /// Offers these application protocols (ALPN), the most wanted first, each of 1 to 255 bytes. Default:
-    /// none.
+    /// Offers these application protocols (ALPN), the most wanted first, each of 1 to 255 bytes: see
+    /// [`alpn`](crate::alpn) for those of AWS IoT Core. Default: none.
     ///
     /// A server that knows ALPN but none of these ends the handshake; which one was chosen is told by
     /// `stream.get_ref().1.alpn_protocol()`.
@@ -74,6 +96,16 @@ impl TlsOptions {
         self
     }
 
+    /// **Dangerous, for tests only:** takes whoever answers for the right server. Anybody on the way can then read and
+    /// change everything.
+    #[cfg(feature = "dangerous-accept-any-server")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dangerous-accept-any-server")))]
+    #[must_use]
+    pub fn dangerous_accept_any_server(mut self) -> Self {
+        self.accept_any_server = true;
+        self
+    }
+
     /// Reads and checks everything here, as a connection would, and keeps nothing. Blocks while it reads the
     /// files.
     ///
@@ -91,8 +123,8 @@ impl TlsOptions {
     }
 
     pub(super) fn reads_files(&self) -> bool {
-        let identity = self.identity.iter().flat_map(|identity| [&identity.certificates, &identity.key]);
-        self.anchors.0.iter().chain(identity).any(Pem::is_file)
+        let identity = self.identity.iter().flat_map(Identity::materials);
+        self.anchors.materials.iter().chain(identity).any(Material::is_file)
     }
 }
 
@@ -111,24 +143,49 @@ impl fmt::Debug for TlsOptions {
 /// The certificate authorities whose word about a server is taken.
 ///
 /// ```
-/// use iot_transport::{Pem, TrustAnchors};
+/// use iot_transport::{Material, TrustAnchors};
 ///
-/// let anchors = TrustAnchors::pem(Pem::file("AmazonRootCA1.pem")).and(Pem::file("our-test-ca.pem"));
+/// let anchors = TrustAnchors::ca(Material::file("AmazonRootCA1.pem")).and(Material::file("our-test-ca.pem"));
 /// ```
-#[derive(Clone, Debug)]
-pub struct TrustAnchors(pub(super) Vec<Pem>);
+#[derive(Clone, Debug, Default)]
+pub struct TrustAnchors {
+    pub(super) materials: Vec<Material>,
+    #[cfg(feature = "amazon-roots")]
+    pub(super) amazon: bool,
+    #[cfg(feature = "platform-verifier")]
+    pub(super) platform: bool,
+}
 
 impl TrustAnchors {
-    /// Every certificate in this PEM text; at least one.
+    /// Every certificate in here; at least one.
     #[must_use]
-    pub fn pem(pem: Pem) -> Self {
-        Self(vec![pem])
+    pub fn ca(material: Material) -> Self {
+        Self::default().and(material)
+    }
+
+    /// Amazon Root CA 1 to 4, which the `-ats` endpoints of AWS IoT Core chain to (AWS IoT Core Developer Guide, "Server
+    /// authentication"). They come out of Mozilla's list as the crate `webpki-roots` has it.
+    #[cfg(feature = "amazon-roots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "amazon-roots")))]
+    #[must_use]
+    pub fn amazon() -> Self {
+        Self { amazon: true, ..Self::default() }
+    }
+
+    /// Those of the operating system, and its own verifier where it has one (Windows, macOS, iOS, Android): for
+    /// companies whose own CA is installed there. On Android `rustls-platform-verifier` has to be initialised first, and
+    /// no others can be added.
+    #[cfg(feature = "platform-verifier")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
+    #[must_use]
+    pub fn platform() -> Self {
+        Self { platform: true, ..Self::default() }
     }
 
     /// And every certificate in this one.
     #[must_use]
-    pub fn and(mut self, pem: Pem) -> Self {
-        self.0.push(pem);
+    pub fn and(mut self, material: Material) -> Self {
+        self.materials.push(material);
         self
     }
 }
@@ -136,14 +193,17 @@ impl TrustAnchors {
 /// Who we are to the server: a certificate and its private key.
 ///
 /// ```
-/// use iot_transport::{Identity, Pem};
+/// use iot_transport::{Identity, Material};
 ///
-/// let identity = Identity::new(Pem::file("device.pem.crt"), Pem::file("private.pem.key"));
+/// let identity = Identity::new(Material::file("device.pem.crt"), Material::file("private.pem.key"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Identity {
-    pub(super) certificates: Pem,
-    pub(super) key: Pem,
+pub struct Identity(pub(super) Kind);
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Materials { certificates: Material, key: Material },
+    Resolver(Arc<dyn ResolvesClientCert>),
 }
 
 impl Identity {
@@ -151,7 +211,27 @@ impl Identity {
     /// and the certificate's private key, unencrypted: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or
     /// SEC1 (`EC PRIVATE KEY`). One PEM text that holds both may be given twice.
     #[must_use]
-    pub fn new(certificates: Pem, key: Pem) -> Self {
-        Self { certificates, key }
+    pub fn new(certificates: Material, key: Material) -> Self {
+        Self(Kind::Materials { certificates, key })
+    }
+
+    /// A certificate whose private key this program never sees: in a TPM, behind PKCS#11, in a secure element. The
+    /// resolver is asked during each handshake, on an async thread: a slow signer does well to be quick or to hand the
+    /// work on.
+    ///
+    /// It gives rustls a [`CertifiedKey`](rustls::sign::CertifiedKey) whose
+    /// [`SigningKey`](rustls::sign::SigningKey) does the signing.
+    #[must_use]
+    pub fn resolver(resolver: Arc<dyn ResolvesClientCert>) -> Self {
+        Self(Kind::Resolver(resolver))
+    }
+
+    fn materials(&self) -> impl Iterator<Item = &Material> {
+        match &self.0 {
+            Kind::Materials { certificates, key } => [Some(certificates), Some(key)],
+            Kind::Resolver(_) => [None, None],
+        }
+        .into_iter()
+        .flatten()
     }
 }

@@ -6,7 +6,7 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use iot_transport::tls::rustls::crypto::CryptoProvider;
 use iot_transport::tls::rustls::server::WebPkiClientVerifier;
 use iot_transport::tls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
-use iot_transport::{Pem, TrustAnchors};
+use iot_transport::{Material, TrustAnchors};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
@@ -43,7 +43,7 @@ impl Ca {
     }
 
     pub fn anchors(&self) -> TrustAnchors {
-        TrustAnchors::pem(Pem::bytes(self.pem()))
+        TrustAnchors::ca(Material::bytes(self.pem()))
     }
 
     pub fn roots(&self) -> Arc<RootCertStore> {
@@ -54,7 +54,12 @@ impl Ca {
 
     /// A certificate for these names and this key, as PEM.
     pub fn sign(&self, names: &[&str], key: &KeyPair) -> String {
-        parameters(names).signed_by(key, &self.0).unwrap().pem()
+        self.issue(&parameters(names), key)
+    }
+
+    /// A certificate as these parameters say, for this key, as PEM.
+    pub fn issue(&self, params: &CertificateParams, key: &KeyPair) -> String {
+        params.signed_by(key, &self.0).unwrap().pem()
     }
 
     /// A server's configuration with a certificate for these names; clients need a certificate of `clients`,

@@ -39,7 +39,7 @@ const ALLOWED: &[Allowed] = &[
         ours: &["iot-shadow", "iot-session", "iot-transport", "mqtt-codec"],
         ..NOTHING
     },
-    Allowed { name: "iot-emulator", ours: &["mqtt-codec"], ..NOTHING },
+    Allowed { name: "iot-emulator", ours: &["iot-transport", "mqtt-codec"], ..NOTHING },
 ];
 
 pub(super) fn check(tree: &Tree, found: Found<'_>) -> Result {

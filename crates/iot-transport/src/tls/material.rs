@@ -1,4 +1,4 @@
-//! Certificates and keys as PEM text: where it comes from, and what is wrong with it.
+//! Certificates and keys as PEM or DER: where they come from, and what is wrong with them.
 //!
 //! The decoder's own errors quote the text, which may be a private key: they are put into other words and
 //! dropped.
@@ -11,39 +11,43 @@ use std::sync::Arc;
 
 use rustls_pki_types::pem::{Error as PemError, PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
+use super::der;
 use super::{TlsSetupError, TlsSetupErrorKind as Kind};
 
 /// The largest file, or text given as bytes, that is read: 1 MiB.
 pub const FILE_LIMIT: usize = 1024 * 1024;
 
-/// PEM text: bytes, or the name of a file that is read anew for each attempt.
+/// A certificate, a chain of them or a private key, as PEM text or DER: bytes, or the name of a file that is read anew
+/// for each attempt.
 ///
-/// `Debug` shows a file's path, and of bytes only how many there are.
+/// DER is told from PEM by its first byte; it holds one certificate or one key, where PEM may hold several. Bytes are
+/// wiped from memory when the last clone is dropped. `Debug` shows a file's path, and of bytes only how many there are.
 ///
 /// ```
-/// use iot_transport::Pem;
+/// use iot_transport::Material;
 ///
-/// let key = Pem::bytes("-----BEGIN PRIVATE KEY-----...");
-/// assert_eq!(format!("{key:?}"), "Pem(30 bytes)");
-/// assert_eq!(format!("{:?}", Pem::file("/etc/device.key")), r#"Pem("/etc/device.key")"#);
+/// let key = Material::bytes("-----BEGIN PRIVATE KEY-----...");
+/// assert_eq!(format!("{key:?}"), "Material(30 bytes)");
+/// assert_eq!(format!("{:?}", Material::file("/etc/device.key")), r#"Material("/etc/device.key")"#);
 /// ```
 #[derive(Clone)]
-pub struct Pem(Source);
+pub struct Material(Source);
 
 #[derive(Clone)]
 enum Source {
-    Bytes(Arc<[u8]>),
+    Bytes(Arc<Zeroizing<Vec<u8>>>),
     File(PathBuf),
 }
 
-impl Pem {
-    /// This text.
-    pub fn bytes(text: impl Into<Vec<u8>>) -> Self {
-        Self(Source::Bytes(text.into().into()))
+impl Material {
+    /// These bytes.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Source::Bytes(Arc::new(Zeroizing::new(bytes.into()))))
     }
 
-    /// The text in this file, of at most [`FILE_LIMIT`] bytes.
+    /// What is in this file, of at most [`FILE_LIMIT`] bytes.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
@@ -52,14 +56,14 @@ impl Pem {
         matches!(self.0, Source::File(_))
     }
 
-    /// The text and the words to speak of it with; `item` is what it should hold ("private key").
+    /// The bytes and the words to speak of them with; `item` is what it should hold ("private key").
     pub(super) fn read(&self, item: &'static str) -> Result<Text, TlsSetupError> {
         let (origin, bytes) = match &self.0 {
             Source::Bytes(bytes) => ("the given bytes".to_owned(), Arc::clone(bytes)),
             Source::File(path) => {
                 let origin = path.display().to_string();
                 let bytes = read_file(path).map_err(|error| unreadable(item, &origin, error))?;
-                (origin, bytes.into())
+                (origin, Arc::new(bytes))
             }
         };
         let text = Text { item, origin, bytes };
@@ -76,20 +80,20 @@ impl Pem {
     }
 }
 
-impl fmt::Debug for Pem {
+impl fmt::Debug for Material {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Bytes(bytes) => write!(f, "Pem({} bytes)", bytes.len()),
-            Source::File(path) => write!(f, "Pem({path:?})"),
+            Source::Bytes(bytes) => write!(f, "Material({} bytes)", bytes.len()),
+            Source::File(path) => write!(f, "Material({path:?})"),
         }
     }
 }
 
-/// PEM text that was read, and where it came from. Two are equal if their bytes are.
+/// PEM text or DER that was read, and where it came from. Two are equal if their bytes are.
 pub(super) struct Text {
     item: &'static str,
     pub(super) origin: String,
-    bytes: Arc<[u8]>,
+    bytes: Arc<Zeroizing<Vec<u8>>>,
 }
 
 impl PartialEq for Text {
@@ -101,6 +105,9 @@ impl PartialEq for Text {
 impl Text {
     /// Every certificate in the text; at least one.
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+        if self.is_der() && der::validity(&self.bytes).is_some() {
+            return Ok(vec![CertificateDer::from(self.bytes.to_vec())]);
+        }
         let mut certificates = Vec::new();
         let mut key_seen = false;
         for section in self.sections() {
@@ -111,7 +118,7 @@ impl Text {
         if !certificates.is_empty() {
             return Ok(certificates);
         }
-        Err(if key_seen || self.is_encrypted() {
+        Err(if key_seen || self.is_encrypted() || self.der_key().is_some() {
             self.wrong(
                 Kind::KeyInsteadOfCertificate,
                 "it holds a private key where a certificate is expected; were the two swapped?",
@@ -123,6 +130,9 @@ impl Text {
 
     /// The first private key in the text.
     pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsSetupError> {
+        if let Some(key) = self.der_key() {
+            return Ok(key);
+        }
         let mut certificate_seen = false;
         for section in self.sections() {
             let (kind, der) = match section {
@@ -140,7 +150,7 @@ impl Text {
                 "the key is encrypted, and nobody is there to type its passphrase; decrypt it with \
                  `openssl pkey -in encrypted.pem -out plain.pem`, and let only this program read the result",
             )
-        } else if certificate_seen {
+        } else if certificate_seen || der::validity(&self.bytes).is_some() {
             self.wrong(
                 Kind::CertificateInsteadOfKey,
                 "it holds a certificate where a private key is expected; were the two swapped?",
@@ -158,7 +168,22 @@ impl Text {
         PemObject::pem_slice_iter(&self.bytes)
     }
 
+    fn is_der(&self) -> bool {
+        self.bytes.first() == Some(&0x30)
+    }
+
+    /// The private key, if that is what the DER is.
+    fn der_key(&self) -> Option<PrivateKeyDer<'static>> {
+        if !self.is_der() {
+            return None;
+        }
+        PrivateKeyDer::try_from(self.bytes.as_slice()).ok().map(|key| key.clone_key())
+    }
+
     fn is_encrypted(&self) -> bool {
+        if self.is_der() {
+            return der::is_encrypted_key(&self.bytes);
+        }
         let contains = |part: &[u8]| self.bytes.windows(part.len()).any(|window| window == part);
         contains(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(b"Proc-Type: 4,ENCRYPTED")
     }
@@ -183,9 +208,9 @@ impl Text {
 
     /// What the text is instead, and how to mend that.
     fn what_it_is(&self, command: &str) -> String {
-        if self.bytes.first() == Some(&0x30) {
+        if self.is_der() {
             return format!(
-                "; it looks like DER: convert it with `openssl {command} -inform der -in FILE -out FILE.pem`"
+                "; it looks like DER, but of something else: `openssl {command} -inform der -in FILE -text` tells what"
             );
         }
         let kinds: Vec<_> = self.sections().flatten().map(|(kind, _)| kind).collect();
@@ -206,11 +231,14 @@ fn is_key(kind: SectionKind) -> bool {
 
 /// The file's contents, cut off just past the limit. Opening a pipe would wait for its writer: only files are
 /// read.
-fn read_file(path: &PathBuf) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+fn read_file(path: &PathBuf) -> io::Result<Zeroizing<Vec<u8>>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut bytes = Vec::new();
+    // Room for all of it from the start: a buffer that grows leaves what it held behind.
+    let room = usize::try_from(metadata.len()).unwrap_or(FILE_LIMIT).min(FILE_LIMIT) + 32;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     File::open(path)?.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,25 +1,35 @@
-//! Where to connect to.
+//! Where to connect to, as people write it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-/// A host name or address with an optional port, as `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints
+/// A host name or IP address with an optional port, as `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints
 /// it: `abc-ats.iot.eu-west-1.amazonaws.com`, `localhost:8883`, `[::1]:8883`.
+///
+/// It is parsed from text: spaces around it and a dot at the end are passed over, a scheme or a path is an error.
+///
+/// ```
+/// use iot_transport::Address;
+///
+/// let address: Address = "ABC-ats.iot.eu-west-1.amazonaws.com:443".parse()?;
+/// assert_eq!((address.host(), address.port()), ("abc-ats.iot.eu-west-1.amazonaws.com", Some(443)));
+/// # Ok::<(), iot_transport::InvalidAddress>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint {
+pub struct Address {
     host: String,
     port: Option<u16>,
 }
 
 /// Why a string is no endpoint. Says what was given and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidEndpoint {
+pub struct InvalidAddress {
     given: String,
     why: &'static str,
 }
 
-impl fmt::Display for InvalidEndpoint {
+impl fmt::Display for InvalidAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -30,9 +40,9 @@ impl fmt::Display for InvalidEndpoint {
     }
 }
 
-impl std::error::Error for InvalidEndpoint {}
+impl std::error::Error for InvalidAddress {}
 
-impl Endpoint {
+impl Address {
     /// The host name in lower case, or the address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -46,15 +56,24 @@ impl Endpoint {
     }
 }
 
-impl FromStr for Endpoint {
-    type Err = InvalidEndpoint;
-
-    fn from_str(given: &str) -> Result<Self, InvalidEndpoint> {
-        parse(given.trim()).map_err(|why| InvalidEndpoint { given: given.chars().take(100).collect(), why })
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => crate::Endpoint::new(self.host.as_str(), port).fmt(f),
+            None => f.write_str(&self.host),
+        }
     }
 }
 
-fn parse(text: &str) -> Result<Endpoint, &'static str> {
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(given: &str) -> Result<Self, InvalidAddress> {
+        parse(given.trim()).map_err(|why| InvalidAddress { given: given.chars().take(100).collect(), why })
+    }
+}
+
+fn parse(text: &str) -> Result<Address, &'static str> {
     if text.contains("://") {
         return Err("a URL's scheme does not belong in it");
     }
@@ -62,7 +81,7 @@ fn parse(text: &str) -> Result<Endpoint, &'static str> {
         return Err("a path does not belong in it");
     }
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Ok(Endpoint { host: text.to_owned(), port: None });
+        return Ok(Address { host: text.to_owned(), port: None });
     }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, behind) = rest.split_once(']').ok_or("the bracket is not closed")?;
@@ -87,7 +106,7 @@ fn parse(text: &str) -> Result<Endpoint, &'static str> {
     if host.parse::<IpAddr>().is_err() {
         check_name(host)?;
     }
-    Ok(Endpoint { host: host.to_ascii_lowercase(), port })
+    Ok(Address { host: host.to_ascii_lowercase(), port })
 }
 
 /// A DNS name (RFC 1123, section 2.1).
@@ -114,7 +133,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> (String, Option<u16>) {
-        let endpoint: Endpoint = text.parse().unwrap();
+        let endpoint: Address = text.parse().unwrap();
         (endpoint.host, endpoint.port)
     }
 
@@ -144,9 +163,9 @@ mod tests {
             ("[::1]x", "bracket"),
             ("[a]", "IPv6"),
         ] {
-            let error = text.parse::<Endpoint>().unwrap_err().to_string();
+            let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
-        assert!("a".repeat(300).parse::<Endpoint>().is_err());
+        assert!("a".repeat(300).parse::<Address>().is_err());
     }
 }

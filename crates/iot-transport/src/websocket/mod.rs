@@ -1,0 +1,232 @@
+//! MQTT over WebSocket around any connector: an HTTP upgrade, then a stream of bytes over binary frames.
+
+mod io;
+mod request;
+
+use std::fmt;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Method, Request};
+use tokio::time::timeout_at;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::http::{self, Answer, Call, Outcome, Switched};
+use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, Endpoint, Phase};
+
+pub use io::WebSocketIo;
+pub use request::{Authorizer, Refusal, UpgradeRequest};
+pub use tokio_tungstenite::tungstenite::protocol::Role;
+
+/// Where AWS IoT Core, and most brokers, serve MQTT over WebSocket.
+const PATH: &str = "/mqtt";
+/// The subprotocol of MQTT 3.1.1 and 5 (MQTT 5, section 6).
+const SUBPROTOCOL: &str = "mqtt";
+/// The largest frame or message that is taken, by default.
+const LARGEST: usize = 1024 * 1024;
+
+/// MQTT over WebSocket (MQTT 5, section 6; RFC 6455) around another connector, usually TLS.
+///
+/// The request is put together anew for each attempt, before anything is dialled: its [`Authorizer`] may look up
+/// credentials and sign. The stream is a [`WebSocketIo`].
+///
+/// Cancelling: dropping the future drops the stream underneath, unfinished upgrade included.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use iot_transport::{Attempt, Connector, Tcp, WebSocket};
+///
+/// # async fn f() -> Result<(), iot_transport::ConnectError> {
+/// // A broker that asks for no credentials before CONNECT; `Tls::new(Tcp::new(..), ..)` inside makes it wss.
+/// let connector = WebSocket::new(Tcp::new("broker.example", 8080));
+/// let stream = connector.connect(&Attempt::within(1, Duration::from_secs(30))).await?;
+/// # drop(stream); Ok(()) }
+/// ```
+pub struct WebSocket<C, A = ()> {
+    inner: C,
+    authorizer: A,
+    path: String,
+    largest: usize,
+}
+
+impl<C: Connector> WebSocket<C> {
+    /// WebSocket over the streams of `inner`, at `/mqtt`, without authorization of its own.
+    pub fn new(inner: C) -> Self {
+        Self { inner, authorizer: (), path: PATH.to_owned(), largest: LARGEST }
+    }
+}
+
+impl<C: Connector, A: Authorizer> WebSocket<C, A> {
+    /// What lets the upgrade pass: [`SigV4`](crate::SigV4), a
+    /// [`CustomAuthorizer`](crate::CustomAuthorizer), or one's own. Default: nothing.
+    #[must_use]
+    pub fn authorizer<B: Authorizer>(self, authorizer: B) -> WebSocket<C, B> {
+        let Self { inner, path, largest, .. } = self;
+        WebSocket { inner, authorizer, path, largest }
+    }
+
+    /// The path of the resource, which begins with a slash and has no query. Default: `/mqtt`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// The largest frame, or message of several frames, that is taken, in bytes; a server that sends a larger one is
+    /// not read any further. As much may be set aside when one is announced. Default: 1 MiB, several times AWS IoT
+    /// Core's largest packet.
+    #[must_use]
+    pub fn max_frame_size(mut self, bytes: usize) -> Self {
+        self.largest = bytes;
+        self
+    }
+
+    fn failed(&self, kind: Kind, reason: impl Into<String>) -> ConnectError {
+        ConnectError::new(Phase::Upgrade, kind, reason).at_endpoint(self.inner.endpoint())
+    }
+
+    /// The request as it goes out, and the key that its answer has to match.
+    fn call(&self, request: UpgradeRequest) -> Result<(Call, String), ConnectError> {
+        let (target, host, headers) = request.into_parts();
+        let key = generate_key();
+        let mut builder = Request::builder()
+            .method(Method::GET)
+            .uri(target)
+            .header(HOST, host)
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .header(SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+        if let Some(all) = builder.headers_mut() {
+            all.extend(headers);
+        }
+        let call = builder.body(Full::new(Bytes::new())).map_err(|error| {
+            self.failed(Kind::Configuration, "the upgrade request cannot be written: check path and host")
+                .with_source(error)
+        })?;
+        Ok((call, key))
+    }
+
+    /// What is not as RFC 6455, section 4.1, has it in an answer that switches.
+    fn check(&self, headers: &HeaderMap, key: &str) -> Result<(), ConnectError> {
+        let wrong = |what: &str| {
+            self.failed(
+                Kind::Protocol,
+                format!("the server's answer to the upgrade {what}; check that this is a WebSocket endpoint"),
+            )
+        };
+        if !lists(headers, &UPGRADE, "websocket") || !lists(headers, &CONNECTION, "upgrade") {
+            return Err(wrong("switches to something other than WebSocket"));
+        }
+        let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(wrong("does not belong to our request (Sec-WebSocket-Accept)"));
+        }
+        // A server that names none is taken: some leave it out. [MQTT-6.0.0-4]
+        match headers.get(SEC_WEBSOCKET_PROTOCOL) {
+            Some(named) if named != SUBPROTOCOL => Err(wrong("names a subprotocol other than `mqtt`")),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, answer: &Answer, proof: &A::Proof) -> ConnectError {
+        let refusal = Refusal::new(answer);
+        let status = answer.status;
+        let mut reason = format!("the server refused it with HTTP {status}");
+        if let Some(message) = refusal.message() {
+            reason.push_str(&format!(": {message:?}"));
+        }
+        let advice = self.authorizer.explain(proof, &refusal).or_else(|| advice(&refusal));
+        if let Some(advice) = advice {
+            reason.push_str("; ");
+            reason.push_str(&advice);
+        }
+        self.failed(Kind::HttpRefused, reason).with_http_status(status.as_u16())
+    }
+}
+
+/// What an answer means whoever the authorizer is.
+fn advice(refusal: &Refusal<'_>) -> Option<String> {
+    Some(match refusal.status() {
+        300..=399 => {
+            match refusal.header(LOCATION.as_str()).and_then(|location| location.split('?').next()) {
+                Some(location) => format!("it points to {location:?}: connect there, if you trust it"),
+                None => "it points elsewhere without saying where".into(),
+            }
+        }
+        401 | 403 => "the broker wants credentials in the request: give an authorizer".into(),
+        404 => "nothing is served at this path: check path and host".into(),
+        426 | 200..=299 => "this is not a WebSocket endpoint: check host, port and path".into(),
+        429 | 500..=599 => "try again later".into(),
+        _ => return None,
+    })
+}
+
+/// Whether a header lists this token, in whatever case.
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
+    type Io = WebSocketIo<C::Io>;
+
+    async fn connect(&self, attempt: &Attempt) -> Result<Self::Io, ConnectError> {
+        let prepared = async {
+            let mut request = UpgradeRequest::new(self.inner.endpoint(), &self.path)?;
+            let proof = self.authorizer.authorize(&mut request, attempt).await?;
+            let (call, key) = self.call(request)?;
+            Ok((call, key, proof))
+        };
+        let late = || self.failed(Kind::TimedOut, "the credentials were not there before the deadline");
+        let (call, key, proof) = timeout_at(attempt.deadline(), prepared)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+            .inspect_err(|error: &ConnectError| attempt.enter(error.phase()))
+            .map_err(|error| error.or_at_endpoint(self.inner.endpoint()))?;
+
+        let io = self.inner.connect(attempt).await?;
+        attempt.enter(Phase::Upgrade);
+        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call)).await.map_err(|_| {
+            self.failed(
+                Kind::TimedOut,
+                "the server did not answer the upgrade before the deadline; check that this port speaks HTTP",
+            )
+        })?;
+        match outcome {
+            Ok(Outcome::Switched(Switched { headers, io, rest })) => {
+                self.check(&headers, &key)?;
+                Ok(WebSocketIo::new(io, rest, Role::Client, self.largest).await)
+            }
+            Ok(Outcome::Answer(answer)) => Err(self.refused(&answer, &proof)),
+            Err(error) => {
+                Err(error.into_connect_error(Phase::Upgrade, "the server").at_endpoint(self.inner.endpoint()))
+            }
+        }
+    }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
+        self.inner.endpoint()
+    }
+}
+
+impl<C: fmt::Debug, A: fmt::Debug> fmt::Debug for WebSocket<C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("inner", &self.inner)
+            .field("authorizer", &self.authorizer)
+            .field("path", &self.path)
+            .field("max_frame_size", &self.largest)
+            .finish()
+    }
+}

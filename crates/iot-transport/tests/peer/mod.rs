@@ -1,0 +1,116 @@
+//! The other end of a pipe, written by hand: what it gets is looked at byte by byte, what it says is whatever the test
+//! wants.
+
+use std::future::ready;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use iot_transport::{Attempt, ConnectError, FromFn, Phase, from_fn};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+pub const BINARY: u8 = 2;
+pub const CONTINUATION: u8 = 0;
+pub const TEXT: u8 = 1;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+pub fn attempt() -> Attempt {
+    Attempt::within(1, Duration::from_secs(30))
+}
+
+pub type Dialled = std::future::Ready<Result<DuplexStream, ConnectError>>;
+
+/// A connector that leads to broker.example:443 once, and the other end.
+pub fn pipe(size: usize) -> (FromFn<impl Fn(Attempt) -> Dialled + Send + Sync + 'static>, Peer) {
+    let (ours, theirs) = duplex(size);
+    let ours = Mutex::new(Some(ours));
+    let connector = from_fn(move |attempt: Attempt| {
+        attempt.enter(Phase::Tcp);
+        ready(Ok(ours.lock().unwrap().take().expect("dialled once")))
+    });
+    (connector.with_endpoint("broker.example", 443), Peer(theirs))
+}
+
+pub struct Peer(pub DuplexStream);
+
+impl Peer {
+    /// The head of the request: its lines, without the empty one.
+    pub async fn head(&mut self) -> Vec<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap().trim_end().lines().map(str::to_owned).collect()
+    }
+
+    pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
+    /// Takes part in the upgrade; returns the request's head.
+    pub async fn upgrade(&mut self) -> Vec<String> {
+        let head = self.head().await;
+        let answer = switching(&head, "Sec-WebSocket-Protocol: mqtt\r\n");
+        self.say(answer).await;
+        head
+    }
+
+    /// The next frame from the client: final or not, operation, payload unmasked. It must be masked.
+    pub async fn frame(&mut self) -> (bool, u8, Vec<u8>) {
+        let first = self.0.read_u8().await.unwrap();
+        let second = self.0.read_u8().await.unwrap();
+        assert_eq!(first & 0x70, 0, "reserved bits");
+        assert_eq!(second & 0x80, 0x80, "a client's frame that is not masked");
+        let len = match second & 0x7F {
+            126 => u64::from(self.0.read_u16().await.unwrap()),
+            127 => self.0.read_u64().await.unwrap(),
+            short => u64::from(short),
+        };
+        let mask = self.0.read_u32().await.unwrap().to_be_bytes();
+        let mut payload = vec![0; usize::try_from(len).unwrap()];
+        self.0.read_exact(&mut payload).await.unwrap();
+        for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
+            *byte ^= mask;
+        }
+        (first & 0x80 != 0, first & 0x0F, payload)
+    }
+}
+
+/// A header's value in a head.
+pub fn header<'a>(head: &'a [String], name: &str) -> Option<&'a str> {
+    head.iter().find_map(|line| {
+        let (key, value) = line.split_once(": ")?;
+        key.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+/// The answer that switches to WebSocket.
+pub fn switching(head: &[String], more: &str) -> String {
+    let key = header(head, "sec-websocket-key").unwrap();
+    let accept = derive_accept_key(key.as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+    )
+}
+
+/// A server's frame.
+pub fn frame(last: bool, operation: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![u8::from(last) << 7 | operation];
+    match payload.len() {
+        len @ 0..=125 => frame.push(len as u8),
+        len @ 126..=0xFFFF => {
+            frame.push(126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            frame.push(127);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    frame.extend(payload);
+    frame
+}
