@@ -15,6 +15,9 @@ mod connector;
 pub mod credentials;
 mod custom_authorizer;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(any(feature = "proxy", feature = "websocket"))]
 mod http;
 #[cfg(feature = "proxy")]

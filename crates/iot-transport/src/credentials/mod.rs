@@ -66,5 +66,5 @@ pub use chain::Chain;
 pub use environment::Environment;
 pub use explain::explain;
 #[cfg(feature = "fuzzing")]
-pub(crate) use profiles::{FILE_LIMIT, Profiles};
+pub(crate) use profiles::{FILE_LIMIT, LINE_LIMIT, Profiles};
 pub use shared_file::SharedFile;
