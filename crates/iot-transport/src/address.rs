@@ -81,7 +81,7 @@ fn parse(text: &str) -> Result<Address, &'static str> {
         return Err("a path does not belong in it");
     }
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Ok(Address { host: text.to_owned(), port: None });
+        return Ok(Address { host: text.to_ascii_lowercase(), port: None });
     }
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, behind) = rest.split_once(']').ok_or("the bracket is not closed")?;

@@ -127,6 +127,32 @@ async fn keep(mut body: Incoming, kept: &mut BytesMut) {
     }
 }
 
+/// Dials, asks and gives the answer, within the attempt's deadline; `server` is who is asked ("the Cognito service").
+/// The errors are of the phase [`Phase::Credentials`], but for those of the connector.
+#[cfg(any(feature = "cognito", feature = "iot-credentials"))]
+pub(crate) async fn fetch<C: crate::Connector>(
+    connector: &C,
+    attempt: &crate::Attempt,
+    call: Call,
+    server: &str,
+) -> Result<Answer, ConnectError> {
+    let failed = |error: ConnectError| error.at_endpoint(connector.endpoint());
+    let io = connector.connect(attempt).await?;
+    attempt.enter(Phase::Credentials);
+    match tokio::time::timeout_at(attempt.deadline(), exchange(io, call)).await {
+        Ok(Ok(Outcome::Answer(answer))) => Ok(answer),
+        Ok(Ok(Outcome::Switched(_))) => {
+            let reason = format!("{server} switched to another protocol, unasked");
+            Err(failed(ConnectError::new(Phase::Credentials, Kind::Protocol, reason)))
+        }
+        Ok(Err(error)) => Err(failed(error.into_connect_error(Phase::Credentials, server))),
+        Err(_) => {
+            let reason = format!("{server} did not answer before the deadline");
+            Err(failed(ConnectError::new(Phase::Credentials, Kind::TimedOut, reason)))
+        }
+    }
+}
+
 impl HttpError {
     /// As the error of a connection attempt; `server` is who did not answer as it should ("the proxy").
     pub(crate) fn into_connect_error(self, phase: Phase, server: &str) -> ConnectError {
