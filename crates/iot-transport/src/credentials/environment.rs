@@ -102,6 +102,7 @@ impl Environment {
             &named(ACCESS_KEY_ID, key.as_str()),
             &named(SECRET_ACCESS_KEY, secret.as_str()),
             token.as_ref(),
+            None,
             "Environment",
         )
     }

@@ -1,5 +1,7 @@
 //! From the texts that a source holds to credentials, with the checks that all sources share.
 
+use std::time::SystemTime;
+
 use super::{Credentials, CredentialsError};
 
 /// One text and what it is called where it stands.
@@ -9,7 +11,7 @@ pub(super) struct Named<'a> {
     pub(super) text: &'a str,
 }
 
-/// Long-lived or temporary credentials of these texts, without an expiry.
+/// Long-lived or temporary credentials of these texts.
 ///
 /// AWS gives out keys and tokens of printable ASCII without spaces. Anything else is a slip made while copying,
 /// and would show up only as a refused signature.
@@ -17,10 +19,11 @@ pub(super) fn credentials(
     access_key_id: &Named<'_>,
     secret_access_key: &Named<'_>,
     session_token: Option<&Named<'_>>,
+    expiry: Option<SystemTime>,
     provider: &'static str,
 ) -> Result<Credentials, CredentialsError> {
     let token = session_token.map(checked).transpose()?.map(str::to_owned);
-    Ok(Credentials::new(checked(access_key_id)?, checked(secret_access_key)?, token, None, provider))
+    Ok(Credentials::new(checked(access_key_id)?, checked(secret_access_key)?, token, expiry, provider))
 }
 
 fn checked<'a>(value: &Named<'a>) -> Result<&'a str, CredentialsError> {

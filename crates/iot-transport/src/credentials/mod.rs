@@ -51,11 +51,21 @@
 mod cached;
 mod chain;
 mod clock;
+#[cfg(feature = "cognito")]
+mod cognito;
+#[cfg(feature = "iot-credentials")]
+mod device;
 mod environment;
 mod explain;
 mod keys;
 mod profiles;
+#[cfg(feature = "aws-config")]
+mod sdk;
+#[cfg(any(feature = "cognito", feature = "iot-credentials"))]
+mod service;
 mod shared_file;
+#[cfg(any(feature = "cognito", feature = "iot-credentials"))]
+mod timestamp;
 
 pub use aws_credential_types;
 pub use aws_credential_types::Credentials;
@@ -63,8 +73,17 @@ pub use aws_credential_types::provider::error::CredentialsError;
 pub use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 pub use cached::Cached;
 pub use chain::Chain;
+#[cfg(feature = "cognito")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cognito")))]
+pub use cognito::Cognito;
+#[cfg(feature = "iot-credentials")]
+#[cfg_attr(docsrs, doc(cfg(feature = "iot-credentials")))]
+pub use device::IotCredentialProvider;
 pub use environment::Environment;
 pub use explain::explain;
 #[cfg(feature = "fuzzing")]
 pub(crate) use profiles::{FILE_LIMIT, LINE_LIMIT, Profiles};
+#[cfg(feature = "aws-config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aws-config")))]
+pub use sdk::AwsConfigChain;
 pub use shared_file::SharedFile;

@@ -190,7 +190,13 @@ fn of_profile(profile: &Profile, what: &str) -> Result<Credentials, CredentialsE
         return Err(CredentialsError::not_loaded(text));
     };
     let token = get(TOKEN).map(|token| named(TOKEN, token, what));
-    keys::credentials(&named(KEY, key, what), &named(SECRET, secret, what), token.as_ref(), "SharedFile")
+    keys::credentials(
+        &named(KEY, key, what),
+        &named(SECRET, secret, what),
+        token.as_ref(),
+        None,
+        "SharedFile",
+    )
 }
 
 fn named<'a>(name: &str, property: &'a Property, what: &str) -> Named<'a> {
