@@ -1,6 +1,6 @@
-//! Connects by mutual TLS, subscribes to a topic, publishes a numbered message once a second and prints what arrives.
-//! With no arguments it starts a local AWS IoT Core (the emulator) and talks to that; with -e, -r, -c and -k it talks
-//! to a real endpoint. `--count N` ends after N messages; Ctrl-C ends it at any time, with a clean disconnect.
+//! Connects by mutual TLS, or by WebSocket with AWS credentials (-w), subscribes to a topic, publishes a numbered message
+//! once a second and prints what arrives. With no arguments it starts a local AWS IoT Core (the emulator) and talks to
+//! that; with -e and -c and -k, or -e and -w, to a real endpoint. `--count N` ends after N messages, Ctrl-C at any time.
 //! Shows: the builder, a subscription as a stream, outcomes of publishes, the status and what to do after an outage.
 //! Exit codes: 0 done, 1 something failed, 2 wrong arguments.
 

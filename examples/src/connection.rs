@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use aws_iot::credentials::{Chain, Credentials};
 use aws_iot::{Builder, Material, Version};
 use clap::{Args, ValueEnum};
-use iot_emulator::Emulator;
+use iot_emulator::{AwsCredentials, Emulator};
 
 use crate::{Failure, say};
 
@@ -14,18 +15,25 @@ pub struct ConnectionArgs {
     /// The endpoint: `aws iot describe-endpoint --endpoint-type iot:Data-ATS`. Without it a local emulator is started
     #[arg(short, long)]
     endpoint: Option<String>,
-    /// The CA that signed the server's certificate, PEM
+    /// The CA that signed the server's certificate, PEM or DER [default: Amazon's roots]
     #[arg(short, long = "rootCA", value_name = "FILE")]
     root_ca: Option<PathBuf>,
-    /// The device's certificate, PEM
+    /// The device's certificate, PEM or DER
     #[arg(short, long, value_name = "FILE")]
     cert: Option<PathBuf>,
-    /// The device's private key, PEM (PKCS#1, PKCS#8 or SEC1)
+    /// The device's private key, PEM or DER (PKCS#1, PKCS#8 or SEC1)
     #[arg(short, long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// The port; on 443 the protocol is chosen by ALPN [default: the endpoint's, else 8883]
+    /// The port; on 443 the protocol is chosen by ALPN [default: the endpoint's, else 8883, with -w 443]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
+    /// Over WebSocket, signed with AWS credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, else
+    /// those in ~/.aws/credentials
+    #[arg(short, long)]
+    websocket: bool,
+    /// With -w: the AWS region, where the endpoint's name does not tell it [default: AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long)]
+    region: Option<String>,
     /// The protocol version
     #[arg(long = "mqtt", value_enum, default_value_t = Protocol::V5)]
     protocol: Protocol,
@@ -46,6 +54,7 @@ impl ConnectionArgs {
     /// # Errors
     /// Flags that do not go together; the emulator could not be started.
     pub async fn builder(&self) -> Result<(Builder, Option<Emulator>), Failure> {
+        self.check()?;
         let (builder, emulator) = match &self.endpoint {
             Some(endpoint) => (self.to(endpoint)?, None),
             None => self.to_emulator().await.map(|(builder, emulator)| (builder, Some(emulator)))?,
@@ -57,45 +66,98 @@ impl ConnectionArgs {
         Ok((builder.version(version), emulator))
     }
 
-    fn to(&self, endpoint: &str) -> Result<Builder, Failure> {
-        let usage = |sentence: &str| Err(Failure::Usage(sentence.to_owned()));
-        let (cert, key, root_ca) = match (&self.cert, &self.key, &self.root_ca) {
-            (Some(cert), Some(key), Some(root_ca)) => (cert, key, root_ca),
-            (Some(_), None, _) => return usage("-c needs -k: give the private key of the certificate, too"),
-            (None, Some(_), _) => return usage("-k needs -c: give the certificate of the private key, too"),
-            (None, None, _) => {
-                return usage("-e needs -c and -k: the device's certificate and its private key");
+    /// Flags that do not go together.
+    fn check(&self) -> Result<(), Failure> {
+        let certificate = self.cert.is_some() || self.key.is_some();
+        let sentence = match &self.endpoint {
+            _ if self.websocket && certificate => {
+                "-w goes without -c and -k: it signs with AWS credentials, from the environment or ~/.aws/credentials"
             }
-            (_, _, None) => {
-                return usage("-e needs -r: the CA of the endpoint, for example AmazonRootCA1.pem");
+            _ if !self.websocket && self.region.is_some() => {
+                "--region needs -w: only signatures need a region"
+            }
+            None if certificate || self.root_ca.is_some() || self.port.is_some() || self.region.is_some() => {
+                "-c, -k, -r, -p and --region need -e: without an endpoint a local emulator with its own keys is used"
+            }
+            Some(_) if self.websocket => return Ok(()),
+            Some(_) if self.key.is_none() && self.cert.is_some() => {
+                "-c needs -k: give the private key of the certificate, too"
+            }
+            Some(_) if self.cert.is_none() && self.key.is_some() => {
+                "-k needs -c: give the certificate of the private key, too"
+            }
+            Some(_) if !certificate => {
+                "-e needs -c and -k, the device's certificate and its private key, or -w for AWS credentials"
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::Usage(sentence.to_owned()))
+    }
+
+    fn to(&self, endpoint: &str) -> Result<Builder, Failure> {
+        let mut builder = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                aws_iot::mutual_tls(endpoint, Material::file(cert), Material::file(key))
+            }
+            _ => {
+                let builder = aws_iot::websocket(endpoint, Chain::new());
+                match self.region.clone().or_else(|| region_of_environment(endpoint)) {
+                    Some(region) => builder.region(region),
+                    None => builder,
+                }
             }
         };
-        let builder = aws_iot::mutual_tls(endpoint, Material::file(cert), Material::file(key))
-            .root_ca(Material::file(root_ca));
-        Ok(match self.port {
-            Some(port) => builder.port(port),
-            None => builder,
-        })
+        if let Some(root_ca) = &self.root_ca {
+            builder = builder.root_ca(Material::file(root_ca));
+        }
+        if let Some(port) = self.port {
+            builder = builder.port(port);
+        }
+        Ok(builder)
     }
 
     async fn to_emulator(&self) -> Result<(Builder, Emulator), Failure> {
-        if self.cert.is_some() || self.key.is_some() || self.root_ca.is_some() || self.port.is_some() {
-            let sentence =
-                "-c, -k, -r and -p need -e: without an endpoint a local emulator with its own keys is used";
-            return Err(Failure::Usage(sentence.to_owned()));
-        }
-        let emulator = Emulator::start().await.map_err(|error| {
-            Failure::Failed(format!("the emulator could not be started on a free loopback port: {error}"))
-        })?;
-        say(format_args!("Started a local AWS IoT Core on {}:{}.", emulator.endpoint(), emulator.port()))?;
+        let emulator = start_emulator().await?;
         let credentials = emulator.credentials();
-        let (certificate, key) = (
-            Material::bytes(credentials.certificate_pem.as_str()),
-            Material::bytes(credentials.key_pem.as_str()),
-        );
-        let builder = aws_iot::mutual_tls(emulator.endpoint(), certificate, key)
-            .root_ca(Material::bytes(credentials.ca_pem.as_str()))
-            .port(emulator.port());
+        let builder = if self.websocket {
+            let signer = aws_credentials(&emulator.aws_credentials());
+            aws_iot::websocket(emulator.endpoint(), signer).region(emulator.region())
+        } else {
+            let (certificate, key) = (
+                Material::bytes(credentials.certificate_pem.as_str()),
+                Material::bytes(credentials.key_pem.as_str()),
+            );
+            aws_iot::mutual_tls(emulator.endpoint(), certificate, key)
+        };
+        let builder = builder.root_ca(Material::bytes(credentials.ca_pem.as_str())).port(emulator.port());
         Ok((builder, emulator))
     }
+}
+
+/// A local AWS IoT Core, which says where it is.
+///
+/// # Errors
+/// There is no free port.
+pub async fn start_emulator() -> Result<Emulator, Failure> {
+    let emulator = Emulator::start().await.map_err(|error| {
+        Failure::Failed(format!("the emulator could not be started on a free loopback port: {error}"))
+    })?;
+    say(format_args!("Started a local AWS IoT Core on {}:{}.", emulator.endpoint(), emulator.port()))?;
+    Ok(emulator)
+}
+
+/// The emulator's credentials in the form that signers take.
+fn aws_credentials(given: &AwsCredentials) -> Credentials {
+    let (key, secret, token) = (&given.access_key_id, &given.secret_access_key, &given.session_token);
+    Credentials::new(key, secret, token.clone(), given.expires, "emulator")
+}
+
+/// As the AWS CLI has it, for an endpoint whose name tells no region.
+fn region_of_environment(endpoint: &str) -> Option<String> {
+    if aws_iot::region_of(endpoint).is_ok() {
+        return None;
+    }
+    ["AWS_REGION", "AWS_DEFAULT_REGION"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|region| !region.is_empty()))
 }

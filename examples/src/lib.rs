@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-pub use connection::ConnectionArgs;
+pub use connection::{ConnectionArgs, start_emulator};
 pub use interrupt::Interrupt;
 
 /// What ends a sample early.

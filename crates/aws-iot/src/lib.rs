@@ -25,7 +25,9 @@ pub use iot_session::{
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub use iot_transport::credentials;
-pub use iot_transport::{Address, CustomAuthorizer, InvalidAddress, Material, UnknownRegion};
+pub use iot_transport::{
+    Address, CustomAuthorizer, InvalidAddress, Material, TlsOptions, TrustAnchors, UnknownRegion, region_of,
+};
 pub use limits::{Limit, LimitExceeded};
 
 /// The layers below, for what this facade does not offer.
