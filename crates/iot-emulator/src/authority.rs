@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fmt, net::IpAddr};
 
 use rcgen::{
@@ -10,6 +11,9 @@ use rcgen::{
     IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// 9999-12-31T23:59:59Z, in seconds since 1970: the last instant that a certificate can name.
+const END_OF_TIME: u64 = 253_402_300_799;
 
 /// Issues the emulator's own certificate and those of its clients. ECDSA P-256, all made at run time.
 pub struct Authority {
@@ -65,7 +69,31 @@ impl Authority {
     /// # Errors
     /// The system has no random numbers to give.
     pub fn issue_client(&self, common_name: &str) -> io::Result<Credentials> {
+        self.issue_client_with(params(common_name))
+    }
+
+    /// Issues a client certificate that is good for a time only: for tests of what has expired, or is not valid yet.
+    /// Instants are rounded down to seconds, and brought into the years 1970 to 9999.
+    ///
+    /// # Errors
+    /// The system has no random numbers to give.
+    pub fn issue_client_valid(
+        &self,
+        common_name: &str,
+        not_before: SystemTime,
+        not_after: SystemTime,
+    ) -> io::Result<Credentials> {
+        let date = |at: SystemTime| {
+            let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds.min(END_OF_TIME))
+        };
         let mut params = params(common_name);
+        params.not_before = date(not_before);
+        params.not_after = date(not_after);
+        self.issue_client_with(params)
+    }
+
+    fn issue_client_with(&self, mut params: CertificateParams) -> io::Result<Credentials> {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let (certificate_pem, _, key) = self.issue(params)?;
         Ok(Credentials { ca_pem: self.ca_pem(), certificate_pem, key_pem: key.serialize_pem() })
@@ -205,6 +233,14 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&files.key).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn instants_that_no_certificate_can_name_are_brought_into_range() {
+        let authority = Authority::new().unwrap();
+        let far = UNIX_EPOCH + Duration::from_secs(END_OF_TIME * 2);
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert!(authority.issue_client_valid("device", before, far).is_ok());
     }
 
     #[test]

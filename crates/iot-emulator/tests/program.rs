@@ -26,7 +26,8 @@ impl Drop for Running {
 fn it_says_how_to_reach_it_and_ends_at_ctrl_c() {
     let directory = tempfile::tempdir().unwrap();
     let certs = directory.path().join("new");
-    let arguments = ["--port", "0", "--plain-port", "0", "--certs", certs.to_str().unwrap()];
+    let arguments =
+        ["--port", "0", "--https-port", "0", "--plain-port", "0", "--certs", certs.to_str().unwrap()];
     let mut running = Running(program(&arguments).spawn().unwrap());
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map_while(Result::ok);
 
@@ -45,7 +46,10 @@ fn it_says_how_to_reach_it_and_ends_at_ctrl_c() {
         let line = greeting.iter().find(|line| line.trim().starts_with(command)).unwrap();
         assert!(line.contains(&format!("-p {port}")), "{line}");
     }
-    for port in [port, plain] {
+    let https: u16 = value("https port").split(' ').next().unwrap().parse().unwrap();
+    let websocket = greeting.iter().find(|line| line.contains("AWS_SECRET_ACCESS_KEY=")).unwrap();
+    assert!(websocket.contains(&format!("basic_pub_sub -- -w -e localhost -p {https} -r ")), "{websocket}");
+    for port in [port, https, plain] {
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 

@@ -139,7 +139,7 @@ async fn garbage_closes_only_its_own_connection() {
     let emulator = emulator().await;
     let mut good = connected(&emulator, Version::V5, "good").await;
     let mut bad = plain(&emulator, Version::V5).await;
-    bad.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    bad.stream.write_all(&[0xFF; 64]).await.unwrap();
     assert_eq!(bad.next().await, None);
     let mut late = connected(&emulator, Version::V5, "late").await;
     late.stream.write_all(&[0xFF; 64]).await.unwrap();

@@ -40,10 +40,10 @@ async fn the_server_certificate_is_good_for_this_machine_and_names_asked_for() {
 #[tokio::test]
 async fn the_alpn_name_of_port_443_is_taken_and_others_are_not() {
     let emulator = Emulator::start().await.unwrap();
-    let mut tls = Tls { alpn: Some("x-amzn-mqtt-ca"), ..Tls::with(emulator.credentials()) };
+    let mut tls = Tls { alpn: &["x-amzn-mqtt-ca"], ..Tls::with(emulator.credentials()) };
     let stream = tls.connect(&emulator).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"x-amzn-mqtt-ca"[..]));
-    tls.alpn = Some("h2");
+    tls.alpn = &["h2"];
     assert!(tls.connect(&emulator).await.is_err());
 }
 

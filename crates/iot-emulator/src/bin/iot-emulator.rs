@@ -10,22 +10,27 @@ use clap::Parser;
 use iot_emulator::broker::Behaviour;
 use iot_emulator::{CredentialFiles, Emulator};
 
-/// A local AWS IoT Core: an MQTT 3.1.1 and 5 broker behind mutual TLS, with certificates of its own.
+/// A local AWS IoT Core: an MQTT 3.1.1 and 5 broker behind TLS and WebSockets, with certificates and credentials of
+/// its own.
 ///
 /// The certificate authority is new at every start, and its key is never written anywhere: clients have to take the
 /// files of the run that they connect to.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Port for mutual TLS; 0 takes any that is free
+    /// Port for TLS: mutual TLS, unless the client asks for another protocol by ALPN; 0 takes any that is free
     #[arg(long, default_value_t = 8883)]
     port: u16,
+
+    /// One more TLS port, as AWS's 443: HTTP and WebSockets without ALPN; 0 takes any that is free
+    #[arg(long)]
+    https_port: Option<u16>,
 
     /// Address to listen at; 0.0.0.0 lets other machines in
     #[arg(long, default_value = "127.0.0.1")]
     bind: IpAddr,
 
-    /// A second port without TLS; 0 takes any that is free
+    /// One more port without TLS, for MQTT and HTTP; 0 takes any that is free
     #[arg(long)]
     plain_port: Option<u16>,
 
@@ -58,6 +63,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let mut builder = Emulator::builder().bind(arguments.bind).port(arguments.port);
     if let Some(port) = arguments.plain_port {
         builder = builder.plain_port(port);
+    }
+    if let Some(port) = arguments.https_port {
+        builder = builder.https_port(port);
     }
     if arguments.aws {
         builder = builder.behaviour(Behaviour::aws());
@@ -93,6 +101,9 @@ fn greet(emulator: &Emulator, files: &CredentialFiles) -> io::Result<()> {
     let (endpoint, port) = (emulator.endpoint(), emulator.port());
     writeln!(out, "endpoint     {endpoint}")?;
     writeln!(out, "port         {port} (mutual TLS)")?;
+    if let Some(port) = emulator.https_port() {
+        writeln!(out, "https port   {port} (HTTP and WebSockets without ALPN)")?;
+    }
     if let Some(port) = emulator.plain_port() {
         writeln!(out, "plain port   {port} (no TLS)")?;
     }
@@ -108,6 +119,28 @@ fn greet(emulator: &Emulator, files: &CredentialFiles) -> io::Result<()> {
     writeln!(
         out,
         "  cargo run --release --example basic_pub_sub -- -e {endpoint} -p {port} -r {ca} -c {certificate} -k {key}"
+    )?;
+    // They are as new and as short-lived as the certificates, and open nothing but this emulator.
+    let aws = emulator.aws_credentials();
+    let (key_id, secret, region) = (aws.access_key_id, aws.secret_access_key, emulator.region());
+    let port = emulator.https_port().unwrap_or(port);
+    writeln!(out, "\nOver a WebSocket, signed with credentials of this run:\n")?;
+    writeln!(
+        out,
+        "  AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION={region} cargo run --release --example \
+         basic_pub_sub -- -w -e {endpoint} -p {port} -r {ca}"
+    )?;
+    writeln!(out, "\nTemporary credentials, of the credential provider and of Amazon Cognito:\n")?;
+    let alias = emulator.role_alias();
+    writeln!(
+        out,
+        "  curl --http1.1 --cacert {ca} --cert {certificate} --key {key} https://{endpoint}:{port}/role-aliases/{alias}/credentials"
+    )?;
+    let pool = emulator.identity_pool();
+    writeln!(
+        out,
+        "  curl --http1.1 --cacert {ca} https://{endpoint}:{port}/ -H 'Content-Type: application/x-amz-json-1.1' -H \
+         'X-Amz-Target: AWSCognitoIdentityService.GetId' -d '{{\"IdentityPoolId\":\"{pool}\"}}'"
     )?;
     writeln!(out, "\nCtrl-C stops the emulator.")?;
     out.flush()

@@ -2,7 +2,7 @@
 //!
 //! # Contract
 //! The owner tells the broker what happens: [`Broker::connected`], [`Broker::handle`] and [`Broker::malformed`] for
-//! what a connection sends, [`Broker::closed`] when it is gone, [`Broker::handle_timeout`] when [`Broker::deadline`]
+//! what a connection sends, [`Broker::closed`] or [`Broker::left`] when it is gone, [`Broker::handle_timeout`] when [`Broker::deadline`]
 //! has come. After each of them [`Broker::poll`] is called until it returns `None`, and what it says is done in its
 //! order. Time is the duration since any moment the owner chooses; it never goes back.
 //!
@@ -178,6 +178,12 @@ impl Broker {
     /// A transport connection is gone, without the broker having asked for it.
     pub fn closed(&mut self, now: Duration, id: ConnectionId) {
         self.detach(now, id, true);
+    }
+
+    /// A transport connection was closed by the client in the transport's own orderly way, as a close frame does: no
+    /// will is published.
+    pub fn left(&mut self, now: Duration, id: ConnectionId) {
+        self.detach(now, id, false);
     }
 
     /// Does what is due.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use mqtt_codec::packet::Disconnect;
-use mqtt_codec::{Packet, QoS, ReasonCode, Text, TopicName};
+use mqtt_codec::{Packet, QoS, ReasonCode, Text, TopicName, Version};
 
 use super::message::Message;
 use super::timers::Timer;
-use super::{Broker, ConnectionId, Output, Policy, Stats};
+use super::{Broker, Connection, ConnectionId, Output, Policy, Stats};
 
 impl Broker {
     /// The client identifiers that are connected, in order.
@@ -73,6 +73,27 @@ impl Broker {
             self.outputs.push_back(Output::Abort(id));
             self.detach(now, id, true);
         }
+    }
+
+    /// A connection whose CONNECT the owner does not let through: CONNACK with the reason and the end, or without a
+    /// reason just the end. Does nothing to those that the broker has accepted.
+    pub fn turn_away(
+        &mut self,
+        now: Duration,
+        id: ConnectionId,
+        version: Version,
+        reason: Option<ReasonCode>,
+    ) {
+        match (self.connections.get(&id), reason) {
+            (Some(Connection::Fresh), Some(reason)) => self.refuse(now, id, version, reason),
+            (Some(Connection::Fresh), None) => self.close(now, id),
+            _ => {}
+        }
+    }
+
+    /// Ends a connection that has lasted as long as it may; its will is published.
+    pub fn expire(&mut self, now: Duration, id: ConnectionId) {
+        self.fail(now, id, ReasonCode::MaximumConnectTime);
     }
 
     /// The end: MQTT 5 clients are told, all connections are closed, and nobody's will is published.

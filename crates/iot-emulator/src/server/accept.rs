@@ -9,11 +9,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
+use super::gate::Gate;
+use super::http;
 use super::hub::Event;
 use super::link::Link;
+use super::service::Service;
+use super::tls::{Door, Tls};
+use crate::access::Origin;
 use crate::broker::ConnectionId;
 
 /// How long a client may take for its TLS handshake.
@@ -25,10 +29,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What all connections have in common.
 pub(super) struct Shared {
     pub(super) events: mpsc::Sender<Event>,
-    pub(super) tls: TlsAcceptor,
+    pub(super) tls: Tls,
+    pub(super) service: Arc<Service>,
     /// One for each connection that may exist.
     pub(super) permits: Arc<Semaphore>,
     pub(super) max_packet_size: u32,
+    /// How long a client may take for its first byte where that decides what it speaks.
+    pub(super) connect_timeout: Duration,
     pub(super) outgoing_limit: usize,
     /// For the next connection.
     pub(super) cut_after: Mutex<Option<usize>>,
@@ -62,10 +69,12 @@ impl Drop for Task {
     }
 }
 
-/// Whether a listener speaks TLS.
+/// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wire {
-    Tls,
+    /// TLS, with a door for those who do not say what they want.
+    Tls(Door),
+    /// Without TLS: MQTT, or HTTP if it begins like that.
     Plain,
 }
 
@@ -98,26 +107,50 @@ pub(super) async fn accept(listener: TcpListener, wire: Wire, shared: Arc<Shared
 async fn connect(stream: TcpStream, wire: Wire, shared: Arc<Shared>, _permit: OwnedSemaphorePermit) {
     // Small packets in both directions: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
-    if wire == Wire::Plain {
-        return shared.connection().serve(stream).await;
-    }
-    let handshake = tokio::select! {
-        biased;
-        () = shared.events.closed() => return,
-        handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, shared.tls.accept(stream)) => handshake,
+    let service = Arc::clone(&shared.service);
+    let Wire::Tls(default) = wire else {
+        return match shared.in_time(shared.connect_timeout, first_byte(&stream)).await {
+            Some(byte) if byte.is_ascii_uppercase() => http::serve(stream, Origin::default(), shared).await,
+            Some(_) => shared.connection(Gate::open(service, Origin::default())).serve(stream).await,
+            None => {}
+        };
     };
-    if let Ok(Ok(stream)) = handshake {
-        shared.connection().serve(stream).await;
+    let handshake = shared.in_time(HANDSHAKE_TIMEOUT, shared.tls.accept(stream, default)).await;
+    let Some((stream, door, origin)) = handshake else { return };
+    match door {
+        Door::Mqtt => shared.connection(Gate::open(service, origin)).serve(stream).await,
+        Door::MqttAuthorizer => shared.connection(Gate::authorizer(service, origin)).serve(stream).await,
+        Door::Http => http::serve(stream, origin, shared).await,
+    }
+}
+
+/// The first byte that a client sends. It stays there to be read.
+async fn first_byte(stream: &TcpStream) -> io::Result<u8> {
+    let mut byte = [0];
+    match stream.peek(&mut byte).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(u8::from_be_bytes(byte)),
     }
 }
 
 impl Shared {
-    fn connection(&self) -> Connection {
+    /// What comes of it, unless it fails, takes too long, or the emulator ends before.
+    async fn in_time<T>(&self, limit: Duration, future: impl Future<Output = io::Result<T>>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.events.closed() => None,
+            done = tokio::time::timeout(limit, future) => done.ok()?.ok(),
+        }
+    }
+
+    /// A connection with the next number, behind a gate.
+    pub(super) fn connection(&self, gate: Gate) -> Connection {
         Connection {
             id: ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed)),
             link: Arc::new(Link::new(self.outgoing_limit)),
             events: self.events.clone(),
             max_packet_size: self.max_packet_size,
+            gate,
             cut_after: self.cut_after.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Emulator;
+use super::service::Settings;
 use crate::broker::Behaviour;
 
 /// Settings of an [`Emulator`]; [`start`](Builder::start) makes one of them.
@@ -24,9 +25,12 @@ use crate::broker::Behaviour;
 pub struct Builder {
     pub(super) bind: IpAddr,
     pub(super) port: u16,
+    pub(super) https_port: Option<u16>,
     pub(super) plain_port: Option<u16>,
     pub(super) behaviour: Behaviour,
     pub(super) server_names: Vec<String>,
+    pub(super) check_server_name: bool,
+    pub(super) service: Settings,
     pub(super) max_connections: u32,
     pub(super) outgoing_limit: usize,
 }
@@ -36,9 +40,12 @@ impl Default for Builder {
         Self {
             bind: Ipv4Addr::LOCALHOST.into(),
             port: 0,
+            https_port: None,
             plain_port: None,
             behaviour: Behaviour::default(),
             server_names: Vec::new(),
+            check_server_name: true,
+            service: Settings::default(),
             max_connections: 1_000,
             outgoing_limit: 32 * 1024 * 1024,
         }
@@ -52,13 +59,29 @@ impl Builder {
         self
     }
 
-    /// The port for mutual TLS. Default: 0, which takes any that is free.
+    /// The port for TLS, where clients that name no protocol (ALPN) speak MQTT with a client certificate. Default: 0,
+    /// which takes any that is free.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Whether to listen on a second port, any that is free, without TLS: for tests of what is not about TLS.
+    /// Whether to listen on one more TLS port, any that is free, as AWS's 443 is: clients that name no protocol (ALPN)
+    /// speak HTTP there, which is where WebSockets come from. Everything else is as on the [other](Self::port).
+    /// Default: no.
+    pub fn https(mut self, https: bool) -> Self {
+        self.https_port = https.then_some(0);
+        self
+    }
+
+    /// The port that is as AWS's 443; 0 takes any that is free. See [`https`](Self::https).
+    pub fn https_port(mut self, port: u16) -> Self {
+        self.https_port = Some(port);
+        self
+    }
+
+    /// Whether to listen on one more port, any that is free, without TLS: for tests of what is not about TLS. It is for
+    /// MQTT without authentication, and for HTTP, which the first byte tells apart.
     /// Default: no.
     pub fn plain(mut self, plain: bool) -> Self {
         self.plain_port = plain.then_some(0);
@@ -81,6 +104,13 @@ impl Builder {
     /// 127.0.0.1, ::1 and the address to listen at.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_names.push(name.into());
+        self
+    }
+
+    /// Whether clients that ask for another name in their handshake (SNI) are refused with an alert. Clients that ask
+    /// for none are not. Default: yes.
+    pub fn check_server_name(mut self, check: bool) -> Self {
+        self.check_server_name = check;
         self
     }
 

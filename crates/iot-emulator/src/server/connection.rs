@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use mqtt_codec::{Codec, Limits};
+use mqtt_codec::{Codec, Limits, Packet};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::hub::Event;
+use super::gate::{Gate, Verdict};
+use super::hub::{End, Event};
 use super::link::Link;
 use crate::broker::ConnectionId;
 
@@ -26,6 +27,8 @@ pub(super) struct Connection {
     pub(super) link: Arc<Link>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) max_packet_size: u32,
+    /// What CONNECT has to pass.
+    pub(super) gate: Gate,
     /// Cut once this many bytes were written.
     pub(super) cut_after: Option<usize>,
 }
@@ -39,11 +42,15 @@ impl Connection {
         }
         let (mut read, mut write) = tokio::io::split(stream);
         let mut cut_after = self.cut_after.take();
+        let mut end = End::Cut;
         let written = tokio::select! {
             biased;
             () = self.given_up() => false,
             all = self.write_packets(&mut write, &mut cut_after) => all,
-            () = self.read_packets(&mut read) => false,
+            how = self.read_packets(&mut read) => {
+                end = how;
+                false
+            }
         };
         if written {
             let last = async {
@@ -53,7 +60,7 @@ impl Connection {
             };
             let _ = tokio::time::timeout(LINGER, last).await;
         }
-        let _ = self.events.send(Event::Closed(self.id)).await;
+        let _ = self.events.send(Event::Closed(self.id, end)).await;
     }
 
     /// Aborted, or closing for too long, or the hub is gone without having said good-bye.
@@ -94,24 +101,45 @@ impl Connection {
     }
 
     /// Reads until the peer is gone.
-    async fn read_packets(&self, read: &mut (impl AsyncRead + Unpin)) {
+    async fn read_packets(&self, read: &mut (impl AsyncRead + Unpin)) -> End {
         let mut codec = Codec::server().with_limits(Limits::with_max_packet_size(self.max_packet_size));
         let mut buffer = BytesMut::new();
+        let mut expiry = Box::pin(after(self.gate.lifetime()));
         loop {
             buffer.reserve(CHUNK);
-            if !read.read_buf(&mut buffer).await.is_ok_and(|len| len > 0) {
-                return;
+            let read = tokio::select! {
+                biased;
+                () = &mut expiry => {
+                    self.report(Event::Expired(self.id)).await;
+                    return pending().await; // the hub says so and closes
+                }
+                read = read.read_buf(&mut buffer) => read,
+            };
+            match read {
+                Ok(0) => return self.gate.end_of_stream(),
+                Ok(_) => {}
+                Err(_) => return End::Cut,
             }
             self.link.not_stalled().await;
             loop {
-                match codec.decode(&mut buffer) {
-                    Ok(Some(packet)) => self.report(Event::Packet(self.id, packet)).await,
+                let packet = match codec.decode(&mut buffer) {
+                    Ok(Some(packet)) => packet,
                     Ok(None) => break,
                     Err(error) => {
                         self.report(Event::Malformed(self.id, error)).await;
                         return pending().await; // the hub answers and closes
                     }
+                };
+                if let Packet::Connect(connect) = &packet {
+                    match self.gate.admit(connect) {
+                        Verdict::Pass(lifetime) => expiry = Box::pin(after(lifetime)),
+                        Verdict::TurnAway(reason) => {
+                            self.report(Event::TurnedAway(self.id, connect.version(), reason)).await;
+                            return pending().await; // the hub answers and closes
+                        }
+                    }
                 }
+                self.report(Event::Packet(self.id, packet)).await;
             }
         }
     }
@@ -120,5 +148,13 @@ impl Connection {
         if self.events.send(event).await.is_err() {
             pending::<()>().await; // the hub is gone: what it left is still being written
         }
+    }
+}
+
+/// Waits that long, or for ever.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => pending().await,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mqtt_codec::{DecodeError, Packet};
+use mqtt_codec::{DecodeError, Packet, ReasonCode, Version};
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
@@ -16,7 +16,20 @@ pub(super) enum Event {
     Connected(ConnectionId, Arc<Link>),
     Packet(ConnectionId, Packet),
     Malformed(ConnectionId, DecodeError),
-    Closed(ConnectionId),
+    /// CONNECT came, and may not get further.
+    TurnedAway(ConnectionId, Version, Option<ReasonCode>),
+    /// It has lasted as long as it may.
+    Expired(ConnectionId),
+    Closed(ConnectionId, End),
+}
+
+/// How a connection ended on the client's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Without a word, as far as the broker is concerned.
+    Cut,
+    /// With a good-bye of the transport, which counts as the client's own.
+    Left,
 }
 
 /// What the handle wants done. Runs between two events.
@@ -87,9 +100,14 @@ impl Hub {
             }
             Event::Packet(id, packet) => self.broker.handle(now, id, packet),
             Event::Malformed(id, error) => self.broker.malformed(now, id, error),
-            Event::Closed(id) => {
+            Event::TurnedAway(id, version, reason) => self.broker.turn_away(now, id, version, reason),
+            Event::Expired(id) => self.broker.expire(now, id),
+            Event::Closed(id, end) => {
                 self.links.remove(&id);
-                self.broker.closed(now, id);
+                match end {
+                    End::Cut => self.broker.closed(now, id),
+                    End::Left => self.broker.left(now, id),
+                }
             }
         }
     }

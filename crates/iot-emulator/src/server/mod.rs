@@ -1,13 +1,18 @@
-//! The broker on sockets: mutual TLS, one task for the broker, one for each connection.
+//! The broker on sockets: its doors, one task for the broker, one for each connection.
 
 mod accept;
 mod builder;
 mod clock;
 mod connection;
 mod faults;
+mod gate;
+mod http;
 mod hub;
 mod link;
+mod service;
+mod settings;
 mod tls;
+mod ways;
 
 use std::fmt;
 use std::io;
@@ -27,6 +32,8 @@ use crate::broker::{Broker, Stats};
 use accept::{Shared, Task, Wire};
 use clock::Clock;
 use hub::{Command, Hub};
+use service::Service;
+use tls::{Door, Tls};
 
 /// Packets on their way from all connections to the broker.
 const EVENTS: usize = 64;
@@ -37,6 +44,7 @@ pub struct Emulator {
     credentials: Credentials,
     endpoint: String,
     tls: SocketAddr,
+    https: Option<SocketAddr>,
     plain: Option<SocketAddr>,
     max_connections: u32,
     shared: Arc<Shared>,
@@ -69,7 +77,7 @@ impl Emulator {
         &self.endpoint
     }
 
-    /// The port for mutual TLS.
+    /// The port for TLS: without a protocol name (ALPN) it is for MQTT with a client certificate.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.tls.port()
@@ -135,12 +143,8 @@ impl Emulator {
         if !self.listeners().is_empty() {
             return Ok(());
         }
-        let tls = accept::listen(self.tls).await?;
-        let plain = match self.plain {
-            Some(address) => Some(accept::listen(address).await?),
-            None => None,
-        };
-        *self.listeners() = spawn_listeners(tls, plain, &self.shared);
+        let sockets = Sockets::open(self.tls, self.https, self.plain).await?;
+        *self.listeners() = sockets.spawn(&self.shared);
         Ok(())
     }
 
@@ -157,14 +161,13 @@ impl Emulator {
     async fn launch(builder: Builder) -> io::Result<Self> {
         let authority = Authority::new()?;
         let credentials = authority.issue_client("device")?;
-        let acceptor = tls::acceptor(&authority, &server_names(builder.bind, &builder.server_names))?;
-        let tls = accept::listen(SocketAddr::new(builder.bind, builder.port)).await?;
-        let plain = match builder.plain_port {
-            Some(port) => Some(accept::listen(SocketAddr::new(builder.bind, port)).await?),
-            None => None,
-        };
-        let tls_address = tls.local_addr()?;
-        let plain_address = plain.as_ref().map(TcpListener::local_addr).transpose()?;
+        let names = server_names(builder.bind, &builder.server_names);
+        let handshakes = Tls::new(&authority, &names, builder.check_server_name)?;
+        let address = |port| SocketAddr::new(builder.bind, port);
+        let (https, plain) = (builder.https_port.map(address), builder.plain_port.map(address));
+        let sockets = Sockets::open(address(builder.port), https, plain).await?;
+        let local_addr =
+            |socket: &Option<TcpListener>| socket.as_ref().map(TcpListener::local_addr).transpose();
         let local = builder.bind.is_loopback() || builder.bind.is_unspecified();
         let endpoint = if local { "localhost".to_owned() } else { builder.bind.to_string() };
 
@@ -172,9 +175,11 @@ impl Emulator {
         let (events, event_queue) = mpsc::channel(EVENTS);
         let shared = Arc::new(Shared {
             events,
-            tls: acceptor,
+            tls: handshakes,
+            service: Arc::new(Service::new(builder.service)?),
             permits: Arc::new(Semaphore::new(builder.max_connections as usize)),
             max_packet_size: builder.behaviour.max_packet_size,
+            connect_timeout: builder.behaviour.connect_timeout,
             outgoing_limit: builder.outgoing_limit,
             cut_after: Mutex::new(None),
             next_id: AtomicU64::new(1),
@@ -184,11 +189,12 @@ impl Emulator {
             authority,
             credentials,
             endpoint,
-            tls: tls_address,
-            plain: plain_address,
+            tls: sockets.tls.local_addr()?,
+            https: local_addr(&sockets.https)?,
+            plain: local_addr(&sockets.plain)?,
             max_connections: builder.max_connections,
             hub: Task::spawn(hub.run(command_queue, event_queue)),
-            listeners: Mutex::new(spawn_listeners(tls, plain, &shared)),
+            listeners: Mutex::new(sockets.spawn(&shared)),
             shared,
             commands,
         })
@@ -213,16 +219,39 @@ impl Emulator {
     }
 }
 
-fn spawn_listeners(tls: TcpListener, plain: Option<TcpListener>, shared: &Arc<Shared>) -> Vec<Task> {
-    let plain = plain.map(|listener| (listener, Wire::Plain));
-    std::iter::once((tls, Wire::Tls))
-        .chain(plain)
-        .map(|(listener, wire)| Task::spawn(accept::accept(listener, wire, Arc::clone(shared))))
-        .collect()
+/// The listening sockets.
+struct Sockets {
+    tls: TcpListener,
+    https: Option<TcpListener>,
+    plain: Option<TcpListener>,
+}
+
+impl Sockets {
+    async fn open(tls: SocketAddr, https: Option<SocketAddr>, plain: Option<SocketAddr>) -> io::Result<Self> {
+        let open = async |address: Option<SocketAddr>| match address {
+            Some(address) => accept::listen(address).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Self { tls: accept::listen(tls).await?, https: open(https).await?, plain: open(plain).await? })
+    }
+
+    fn spawn(self, shared: &Arc<Shared>) -> Vec<Task> {
+        let https = self.https.map(|socket| (socket, Wire::Tls(Door::Http)));
+        let plain = self.plain.map(|socket| (socket, Wire::Plain));
+        std::iter::once((self.tls, Wire::Tls(Door::Mqtt)))
+            .chain(https)
+            .chain(plain)
+            .map(|(socket, wire)| Task::spawn(accept::accept(socket, wire, Arc::clone(shared))))
+            .collect()
+    }
 }
 
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emulator").field("tls", &self.tls).field("plain", &self.plain).finish_non_exhaustive()
+        f.debug_struct("Emulator")
+            .field("tls", &self.tls)
+            .field("https", &self.https)
+            .field("plain", &self.plain)
+            .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+pub(crate) mod http;
+
 use std::io;
 use std::sync::Arc;
 
@@ -24,8 +26,11 @@ pub(crate) struct Tls<'a> {
     pub(crate) ca_pem: &'a str,
     pub(crate) identity: Option<&'a Credentials>,
     pub(crate) version: &'static SupportedProtocolVersion,
-    pub(crate) alpn: Option<&'a str>,
+    pub(crate) alpn: &'a [&'a str],
     pub(crate) server_name: &'a str,
+    pub(crate) sni: bool,
+    /// Instead of the emulator's first.
+    pub(crate) port: Option<u16>,
 }
 
 impl<'a> Tls<'a> {
@@ -35,8 +40,10 @@ impl<'a> Tls<'a> {
             ca_pem: &credentials.ca_pem,
             identity: Some(credentials),
             version: &rustls::version::TLS13,
-            alpn: None,
+            alpn: &[],
             server_name: "localhost",
+            sni: true,
+            port: None,
         }
     }
 
@@ -58,7 +65,8 @@ impl<'a> Tls<'a> {
             }
         };
         config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let tcp = TcpStream::connect(("127.0.0.1", emulator.port())).await?;
+        config.enable_sni = self.sni;
+        let tcp = TcpStream::connect(("127.0.0.1", self.port.unwrap_or(emulator.port()))).await?;
         let name = ServerName::try_from(self.server_name.to_owned()).unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await
     }
@@ -118,9 +126,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     pub(crate) async fn connect(&mut self, name: &str) -> ReasonCode {
+        self.connect_with(name, |_| {}).await
+    }
+
+    pub(crate) async fn connect_with(
+        &mut self,
+        name: &str,
+        more: impl FnOnce(&mut ConnectBuilder),
+    ) -> ReasonCode {
         let version = self.codec.version().unwrap();
         let mut connect = ConnectBuilder::new(version, Text::try_from(name).unwrap());
         connect.keep_alive = 0;
+        more(&mut connect);
         self.send(connect.build().unwrap()).await;
         match self.next().await {
             Some(Packet::ConnAck(ack)) => ack.reason,

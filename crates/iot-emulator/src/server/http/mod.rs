@@ -1,0 +1,125 @@
+//! The HTTP side of the service: the request for a WebSocket, and where temporary credentials come from.
+
+mod answer;
+mod cognito;
+mod credential_provider;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use iot_transport::websocket::{Role, WebSocketIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::answer::Failure;
+use self::upgrade::Upgrade;
+use super::accept::Shared;
+use super::gate::Gate;
+use super::service::Service;
+use crate::access::Origin;
+
+/// How long a client may take for the head of a request, and how long a connection may stay idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may last that does not become a WebSocket.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The largest head of a request. Session tokens in queries take some.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// The most headers of a request.
+const MAX_HEADERS: usize = 64;
+
+/// The largest body of a request.
+const MAX_BODY: usize = 16 * 1024;
+
+/// What frames may hold beyond one packet: others that were written together with it.
+const FRAME_ROOM: usize = 64 * 1024;
+
+type Answer = Result<Response<Full<Bytes>>, Failure>;
+
+/// Serves requests until the connection ends, or becomes a WebSocket and that ends.
+pub(super) async fn serve<S>(stream: S, origin: Origin, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let upgrade = Mutex::new(None);
+    let service = service_fn(|request| {
+        let (shared, origin, upgrade) = (&shared, &origin, &upgrade);
+        async move {
+            let service = &shared.service;
+            let answer = route(request, service, origin, upgrade).await;
+            let answer = answer.unwrap_or_else(|failure| failure.into_response(service.clock.now()));
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        biased;
+        () = shared.events.closed() => return,
+        served = tokio::time::timeout(CONNECTION_TIMEOUT, connection) => {
+            if !matches!(served, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+    let upgrade = upgrade.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Some(Upgrade { on, ask, lifetime }) = upgrade else { return };
+    let Ok(upgraded) = on.await else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else { return };
+    let largest = (shared.max_packet_size as usize).saturating_add(FRAME_ROOM);
+    let io = WebSocketIo::new(parts.io.into_inner(), parts.read_buf, Role::Server, largest).await;
+    let gate = Gate::websocket(Arc::clone(&shared.service), origin, ask, lifetime);
+    shared.connection(gate).serve(io).await;
+}
+
+async fn route(
+    request: Request<Incoming>,
+    service: &Service,
+    origin: &Origin,
+    upgrade: &Mutex<Option<Upgrade>>,
+) -> Answer {
+    let path = request.uri().path();
+    if path == upgrade::PATH {
+        return upgrade::answer(request, service, origin, upgrade);
+    }
+    if let Some(alias) = credential_provider::alias(path) {
+        if request.method() != Method::GET {
+            return Err(Failure::method("GET"));
+        }
+        return credential_provider::answer(&alias, service, origin);
+    }
+    if path == cognito::PATH {
+        if request.method() != Method::POST {
+            return Err(Failure::method("POST"));
+        }
+        let (head, body) = request.into_parts();
+        let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
+        return match body.await {
+            Err(_) => Err(Failure::closing(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
+            Ok(Err(_)) => Err(Failure::closing(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large, or was not sent to its end.",
+            )),
+            Ok(Ok(body)) => cognito::answer(&head.headers, &body.to_bytes(), service),
+        };
+    }
+    Err(Failure::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", "There is nothing here."))
+}
