@@ -247,6 +247,9 @@ async fn an_answer_that_lacks_something_names_it_and_shows_nothing_of_the_rest()
         let (_, text) = refused(&Cognito::over(POOL, server.connector()).unwrap()).await;
         assert!(text.contains(&format!("lacks {part}")), "{field}: {text}");
     }
+    let server = Server::answering([identity("me"), (200, whole.replace(SECRET, ""))]);
+    let (_, text) = refused(&Cognito::over(POOL, server.connector()).unwrap()).await;
+    assert!(text.contains("lacks SecretKey"), "{text}");
     for body in ["", "[]", "{}", "{\"IdentityId\":7}", "<html>", &"[".repeat(60_000)] {
         let server = Server::answering([(200, body.to_owned())]);
         let (_, text) = refused(&Cognito::over(POOL, server.connector()).unwrap()).await;

@@ -151,14 +151,13 @@ impl State {
         result: Result<Credentials, CredentialsError>,
         now: SystemTime,
     ) -> Result<Credentials, CredentialsError> {
-        let current = epoch == self.epoch;
         if let Ok(credentials) = &result
-            && current
+            && epoch == self.epoch
         {
             self.kept = credentials.expiry().is_some().then(|| credentials.clone());
         }
-        let bridge =
-            || self.kept.clone().filter(|kept| current && kept.expiry().is_some_and(|end| end > now));
+        // What was declared void meanwhile is not here any more.
+        let bridge = || self.kept.clone().filter(|kept| kept.expiry().is_some_and(|end| end > now));
         let result = result.or_else(|error| bridge().ok_or_else(|| Arc::new(error)));
         self.rounds = self.rounds.wrapping_add(1);
         let outcome = Outcome { round: self.rounds, epoch, result };
@@ -182,6 +181,7 @@ impl Drop for Caller<'_> {
         let mut state = lock(self.0);
         state.callers = state.callers.saturating_sub(1);
         if state.callers == 0 {
+            // Nobody is left to be told: it may hold credentials that are not to be kept.
             state.last = None;
         }
     }
