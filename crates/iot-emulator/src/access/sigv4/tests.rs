@@ -67,11 +67,11 @@ impl Signed {
     }
 
     fn verify_at(&self, query: &str, now: SystemTime) -> Result<(), Refusal> {
-        verify(query, &self.credentials(), self.host, &[], now)
+        verify_with(query, &self.credentials(), self.host, &[], now)
     }
 }
 
-fn verify(
+fn verify_with(
     query: &str,
     known: &AwsCredentials,
     host: &str,
@@ -217,7 +217,7 @@ fn a_date_too_far_from_now_is_refused_whatever_the_expiry() {
 #[test]
 fn the_host_counts_with_or_without_its_port_and_in_any_case() {
     let now = parse_basic(GATEWAY.date).unwrap();
-    let verify = |host: &str| verify(&GATEWAY.query(), &GATEWAY.credentials(), host, &[], now);
+    let verify = |host: &str| verify_with(&GATEWAY.query(), &GATEWAY.credentials(), host, &[], now);
     for host in [
         HOST_NAME.to_owned(),
         format!("{HOST_NAME}:443"),
@@ -229,6 +229,9 @@ fn the_host_counts_with_or_without_its_port_and_in_any_case() {
     for host in ["localhost", "", ":", "abc123example-ats.iot.us-east-1.amazonaws.com:https"] {
         assert_eq!(verify(host), Err(Refusal::Signature), "{host}");
     }
+    let twice = [("host", HOST_NAME)];
+    let refusal = verify_with(&GATEWAY.query(), &GATEWAY.credentials(), HOST_NAME, &twice, now);
+    assert_eq!(refusal, Err(Refusal::NoHost));
     let query = parameters(&GATEWAY.query()).unwrap();
     let request = SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &HeaderMap::new() };
     let verifier = Verifier { region: "us-east-1".into(), window: Duration::ZERO };
@@ -253,7 +256,7 @@ fn other_headers_can_be_signed_too() {
     let signature = hex(sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", signed.date)).as_ref());
     let query = format!("{canonical}&X-Amz-Signature={signature}");
     let now = parse_basic(signed.date).unwrap();
-    let verify = |more: &[_]| verify(&query, &signed.credentials(), HOST_NAME, more, now);
+    let verify = |more: &[_]| verify_with(&query, &signed.credentials(), HOST_NAME, more, now);
     assert_eq!(verify(&[("x-thing", "  a   b "), ("x-thing", "c")]), Ok(()));
     assert_eq!(verify(&[("x-thing", "a b"), ("x-thing", "d")]), Err(Refusal::Signature));
     assert_eq!(verify(&[]), Err(Refusal::HeaderMissing("x-thing".into())));
@@ -263,7 +266,8 @@ fn other_headers_can_be_signed_too() {
 fn credentials_that_have_expired_are_refused() {
     let now = parse_basic(GATEWAY.date).unwrap();
     let second = Duration::from_secs(1);
-    let verify = |at| verify(&GATEWAY.query(), &GATEWAY.credentials().with_expiry(at), HOST_NAME, &[], now);
+    let verify =
+        |at| verify_with(&GATEWAY.query(), &GATEWAY.credentials().with_expiry(at), HOST_NAME, &[], now);
     assert_eq!(verify(now + second), Ok(()));
     assert_eq!(verify(now), Err(Refusal::CredentialsExpired));
 }
