@@ -1,11 +1,13 @@
-//! Interoperability: finds, installs or names Mosquitto, then runs the checks of the package `interop`.
+//! Interoperability: finds, installs or names Mosquitto, has a Python environment with the programs from PyPI, then runs
+//! the checks of the package `interop`.
 
 use std::env;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::cargo::{cargo, workspace_root};
+use crate::cargo::{cargo, stdout_of, workspace_root};
 
 /// What the checks start: the broker, its two clients, and what keeps their output unbuffered.
 const PROGRAMS: [&str; 4] = ["mosquitto", "mosquitto_pub", "mosquitto_sub", "stdbuf"];
@@ -24,8 +26,51 @@ pub fn run() -> Result {
     if !missing.is_empty() {
         return Err(format!("still not to be found: {}", missing.join(", ")).into());
     }
-    let status = cargo(&workspace_root()?).args(["run", "--quiet", "--package", "interop"]).status()?;
+    let root = workspace_root()?;
+    let python = python(&root)?;
+    let mut checks = cargo(&root);
+    let status =
+        checks.args(["run", "--quiet", "--package", "interop"]).env("INTEROP_PYTHON", python).status()?;
     if status.success() { Ok(()) } else { Err("an interoperability check failed".into()) }
+}
+
+/// The interpreter of a virtual environment below the target directory that has what `requirements.txt` lists. It is made
+/// once, and anew when the list changes.
+fn python(root: &Path) -> Result<PathBuf> {
+    let requirements = root.join("xtask/interop/requirements.txt");
+    let wanted = fs::read_to_string(&requirements)?;
+    let home = target_directory(root)?.join("interop-python");
+    let python = home.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let installed = home.join("installed.txt");
+    if python.is_file() && fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(python);
+    }
+    println!("installing what xtask/interop/requirements.txt lists into {}", home.display());
+    let mut make = Command::new(if cfg!(windows) { "python" } else { "python3" });
+    step(make.args(["-m", "venv", "--clear"]).arg(&home), "install Python 3 with its module venv")?;
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    step(install.arg(&requirements), "check the connection to the package index")?;
+    fs::write(installed, wanted)?;
+    Ok(python)
+}
+
+/// Runs a command to its end; says what to do if it fails.
+fn step(command: &mut Command, advice: &str) -> Result {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}; {advice}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = [output.stdout, output.stderr].concat();
+    Err(format!("{command:?} failed; {advice}:\n{}", String::from_utf8_lossy(&why)).into())
+}
+
+fn target_directory(root: &Path) -> Result<PathBuf> {
+    let mut command = cargo(root);
+    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: serde_json::Value = serde_json::from_str(&stdout_of(command)?)?;
+    let directory = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    Ok(PathBuf::from(directory.ok_or("`cargo metadata` names no target directory")?))
 }
 
 fn missing() -> Vec<&'static str> {

@@ -60,6 +60,11 @@ fn the_seeds_of_endpoint_parse_hold() {
     assert!(replay("endpoint_parse", iot_transport::fuzzing::endpoint_parse) >= 30);
 }
 
+#[test]
+fn the_seeds_of_shared_credentials_file_hold() {
+    assert!(replay("shared_credentials_file", iot_transport::fuzzing::shared_credentials_file) >= 32);
+}
+
 /// Only for our codec: the peers are in the workspace `fuzz/`, whose own tests compare.
 #[test]
 fn the_seeds_of_differential_hold_for_our_codec() {

@@ -1,4 +1,4 @@
-//! Our client against Mosquitto.
+//! Our client against Mosquitto, through every door that it or what stands in front of it has, and against amqtt.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,16 +6,41 @@ use std::time::Duration;
 use iot_session::layers::{Backoff, Reconnect};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Client, Config, Message, Messages, OpError, QoS, Status, TopicName, Version, Will, stack};
-use iot_transport::{BoxConnector, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors};
+use iot_transport::{
+    BoxConnector, Connector, HttpProxy, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors, WebSocket,
+};
 use tokio::task::JoinHandle;
 
 use crate::broker::Mosquitto;
+use crate::python::{self, PROXY_LOGIN, Server};
 use crate::report::{Failure, Report, ensure};
 
 #[derive(Clone, Copy)]
 enum Door {
     Plain,
     MutualTls,
+    /// websockify with TLS in front of Mosquitto.
+    WebSocketTls,
+    /// proxy.py in front of Mosquitto's mutual TLS.
+    Proxy,
+    /// amqtt, another broker.
+    Amqtt,
+}
+
+/// Everything that is talked to.
+pub(crate) struct Servers {
+    mosquitto: Mosquitto,
+    websockify: Server,
+    proxy: Server,
+    amqtt: Server,
+}
+
+impl Servers {
+    async fn start() -> Result<Self, Failure> {
+        let mosquitto = Mosquitto::start().await?;
+        let websockify = python::websockify(&mosquitto).await?;
+        Ok(Self { mosquitto, websockify, proxy: python::proxy().await?, amqtt: python::amqtt().await? })
+    }
 }
 
 /// One way to reach the broker.
@@ -26,26 +51,33 @@ struct Way {
 }
 
 pub(crate) async fn run(report: &mut Report) {
-    let mut broker = match Mosquitto::start().await {
-        Ok(broker) => broker,
-        Err(error) => return report.check("start mosquitto", async { Err::<String, _>(error) }).await,
+    let mut servers = match Servers::start().await {
+        Ok(servers) => servers,
+        Err(error) => return report.check("start the servers", async { Err::<String, _>(error) }).await,
     };
-    for door in [Door::Plain, Door::MutualTls] {
+    for (door, name) in [
+        (Door::Plain, "mosquitto, TCP"),
+        (Door::MutualTls, "mosquitto, mutual TLS"),
+        (Door::WebSocketTls, "mosquitto, wss by websockify"),
+        (Door::Proxy, "mosquitto, mutual TLS through proxy.py"),
+    ] {
         for version in [Version::V3_1_1, Version::V5] {
             let way = Way { door, version };
-            let name = match door {
-                Door::Plain => format!("mosquitto, TCP, {version}"),
-                Door::MutualTls => format!("mosquitto, mutual TLS, {version}"),
-            };
-            report.check(&format!("{name}, QoS 0 and 1 both ways"), both_ways(&broker, way)).await;
-            report.check(&format!("{name}, retained"), retained(&broker, way)).await;
-            report.check(&format!("{name}, will"), will(&broker, way)).await;
-            report.check(&format!("{name}, keep-alive"), keep_alive(&broker, way)).await;
-            report.check(&format!("{name}, broker killed mid-stream"), killed(&mut broker, way)).await;
+            let name = format!("{name}, {version}");
+            report.check(&format!("{name}, QoS 0 and 1 both ways"), both_ways(&servers, way)).await;
+            report.check(&format!("{name}, retained"), retained(&servers, way)).await;
+            report.check(&format!("{name}, will"), will(&servers, way)).await;
+            report.check(&format!("{name}, keep-alive"), keep_alive(&servers, way)).await;
+            report.check(&format!("{name}, broker killed mid-stream"), killed(&mut servers, way)).await;
         }
     }
-    report.check("mosquitto, facade, mutual TLS", facade(&broker)).await;
-    report.check("mosquitto, facade, no such CA", wrong_ca(&broker)).await;
+    let way = Way { door: Door::Amqtt, version: Version::V3_1_1 };
+    report.check("amqtt, WebSocket, 3.1.1, QoS 0 and 1 both ways", both_ways(&servers, way)).await;
+    report.check("amqtt, WebSocket, 3.1.1, will", will(&servers, way)).await;
+    report.check("mosquitto, facade, mutual TLS", facade(&servers)).await;
+    report.check("mosquitto, facade, mutual TLS through proxy.py", facade_proxy(&servers)).await;
+    report.check("mosquitto, facade, no such CA", wrong_ca(&servers)).await;
+    report.check("mosquitto, proxy.py, wrong password", wrong_password(&servers)).await;
 }
 
 fn options(way: Way, client_id: &str) -> Result<ConnectOptions, Failure> {
@@ -53,15 +85,8 @@ fn options(way: Way, client_id: &str) -> Result<ConnectOptions, Failure> {
 }
 
 /// A client, its driver spawned, not connected yet.
-fn client(
-    broker: &Mosquitto,
-    way: Way,
-    options: ConnectOptions,
-) -> Result<(Client, JoinHandle<()>), Failure> {
-    let connector = match way.door {
-        Door::Plain => BoxConnector::new(Tcp::new("localhost", broker.plain_port)),
-        Door::MutualTls => BoxConnector::new(tls(broker)),
-    };
+fn client(servers: &Servers, way: Way, options: ConnectOptions) -> Result<(Client, JoinHandle<()>), Failure> {
+    let connector = connector(servers, way.door);
     let engine = Engine::new(options);
     let codec = engine.codec();
     let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(20));
@@ -70,8 +95,8 @@ fn client(
     Ok((client, tokio::spawn(driver.run())))
 }
 
-async fn connected(broker: &Mosquitto, way: Way, client_id: &str) -> Result<Client, Failure> {
-    let (client, _) = client(broker, way, options(way, client_id)?)?;
+async fn connected(servers: &Servers, way: Way, client_id: &str) -> Result<Client, Failure> {
+    let (client, _) = client(servers, way, options(way, client_id)?)?;
     client.connect().await?;
     Ok(client)
 }
@@ -81,25 +106,24 @@ async fn receive(messages: &mut Messages) -> Result<Message, Failure> {
     next.map_err(|_| "no message within 10 s")?.ok_or_else(|| "the stream has ended".into())
 }
 
-async fn both_ways(broker: &Mosquitto, way: Way) -> Result<String, Failure> {
-    let client = connected(broker, way, "both-ways").await?;
+async fn both_ways(servers: &Servers, way: Way) -> Result<String, Failure> {
+    let client = connected(servers, way, "both-ways").await?;
     let mut messages = client.subscribe("interop/+/x", QoS::AtLeastOnce).await?;
     for n in 0..200u32 {
         let qos = if n % 2 == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
         let payload = n.to_string().repeat(1 + n as usize * 7);
         client.publish(Message::new("interop/a/x", payload.clone())?.qos(qos)).await?.await?;
         let message = receive(&mut messages).await?;
-        ensure(
-            message.payload() == payload.as_bytes() && message.quality() == qos,
-            format!("message {n}: {message:?}"),
-        )?;
+        // amqtt delivers QoS 0 at the subscription's QoS.
+        let same_qos = message.quality() == qos || matches!(way.door, Door::Amqtt);
+        ensure(message.payload() == payload.as_bytes() && same_qos, format!("message {n}: {message:?}"))?;
     }
     client.disconnect().await?;
     Ok("200 messages there and back".into())
 }
 
-async fn retained(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure> {
-    let client = connected(broker, way, "retained").await?;
+async fn retained(servers: &Servers, way: Way) -> Result<&'static str, Failure> {
+    let client = connected(servers, way, "retained").await?;
     client.publish(Message::new("interop/retained", "kept")?.retain(true)).await?.await?;
     let mut messages = client.subscribe("interop/retained", QoS::AtLeastOnce).await?;
     let message = receive(&mut messages).await?;
@@ -111,15 +135,15 @@ async fn retained(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure>
     Ok("kept, flagged, cleared")
 }
 
-async fn will(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure> {
-    let watcher = connected(broker, way, "watcher").await?;
+async fn will(servers: &Servers, way: Way) -> Result<&'static str, Failure> {
+    let watcher = connected(servers, way, "watcher").await?;
     let mut messages = watcher.subscribe("interop/will", QoS::AtLeastOnce).await?;
     let mut gone = Will::new(TopicName::try_from("interop/will")?, "gone");
     gone.qos = QoS::AtLeastOnce;
-    let (orderly, _) = client(broker, way, options(way, "mortal")?.will(gone.clone()))?;
+    let (orderly, _) = client(servers, way, options(way, "mortal")?.will(gone.clone()))?;
     orderly.connect().await?;
     orderly.disconnect().await?;
-    let (dying, driver) = client(broker, way, options(way, "mortal")?.will(gone))?;
+    let (dying, driver) = client(servers, way, options(way, "mortal")?.will(gone))?;
     dying.connect().await?;
     watcher.publish(Message::new("interop/will", "fence")?).await?.await?;
     ensure(receive(&mut messages).await?.payload() == b"fence", "a will after an orderly disconnect")?;
@@ -129,8 +153,8 @@ async fn will(broker: &Mosquitto, way: Way) -> Result<&'static str, Failure> {
     Ok("published after a cut, not after a disconnect")
 }
 
-async fn keep_alive(broker: &Mosquitto, way: Way) -> Result<String, Failure> {
-    let (client, _) = client(broker, way, options(way, "idle")?.keep_alive(Duration::from_secs(1)))?;
+async fn keep_alive(servers: &Servers, way: Way) -> Result<String, Failure> {
+    let (client, _) = client(servers, way, options(way, "idle")?.keep_alive(Duration::from_secs(1)))?;
     client.connect().await?;
     let before = client.stats();
     let mut status = client.status();
@@ -146,14 +170,14 @@ async fn keep_alive(broker: &Mosquitto, way: Way) -> Result<String, Failure> {
 }
 
 /// Numbers go out while the broker is killed with -9 and restarted; every one of them must arrive.
-async fn killed(broker: &mut Mosquitto, way: Way) -> Result<String, Failure> {
+async fn killed(servers: &mut Servers, way: Way) -> Result<String, Failure> {
     const NUMBERS: u32 = 2000;
     let options = options(way, "stream")?;
     let options = match way.version {
         Version::V3_1_1 => options.clean_start(false),
         Version::V5 => options.session_expiry(Duration::from_secs(3600)),
     };
-    let (client, _) = client(broker, way, options)?;
+    let (client, _) = client(servers, way, options)?;
     client.connect().await?;
     let topic = "interop/stream";
     let mut messages = client.subscribe(topic, QoS::AtLeastOnce).await?;
@@ -168,8 +192,8 @@ async fn killed(broker: &mut Mosquitto, way: Way) -> Result<String, Failure> {
         copies += 1;
         if kills < 2 && seen.len() > (kills as usize + 1) * 500 {
             kills += 1;
-            broker.kill().await?;
-            broker.restart().await?;
+            servers.mosquitto.kill().await?;
+            servers.mosquitto.restart().await?;
         }
     }
     publisher.await??;
@@ -215,7 +239,8 @@ async fn resubscribed(client: &Client, topic: &str) -> Result<u64, Failure> {
     }
 }
 
-fn builder(broker: &Mosquitto) -> aws_iot::Builder {
+fn builder(servers: &Servers) -> aws_iot::Builder {
+    let broker = &servers.mosquitto;
     aws_iot::mutual_tls(
         "localhost",
         Material::file(broker.file("device.pem")),
@@ -225,8 +250,8 @@ fn builder(broker: &Mosquitto) -> aws_iot::Builder {
     .port(broker.tls_port)
 }
 
-async fn facade(broker: &Mosquitto) -> Result<&'static str, Failure> {
-    let client = builder(broker).connect().await?;
+async fn facade(servers: &Servers) -> Result<&'static str, Failure> {
+    let client = builder(servers).connect().await?;
     let mut messages = client.subscribe("sdk/test/Rust", QoS::AtLeastOnce).await?;
     client.publish(Message::new("sdk/test/Rust", "hello")?).await?.await?;
     ensure(receive(&mut messages).await?.payload() == b"hello", "not the message")?;
@@ -234,9 +259,9 @@ async fn facade(broker: &Mosquitto) -> Result<&'static str, Failure> {
     Ok("certificate, key and CA from files, hello there and back")
 }
 
-async fn wrong_ca(broker: &Mosquitto) -> Result<String, Failure> {
+async fn wrong_ca(servers: &Servers) -> Result<String, Failure> {
     let other = Mosquitto::start().await?;
-    match builder(broker).root_ca(Material::file(other.file("ca.pem"))).connect().await {
+    match builder(servers).root_ca(Material::file(other.file("ca.pem"))).connect().await {
         Ok(_) => Err("a server of an unknown CA was accepted".into()),
         Err(error) => {
             ensure(!error.is_retryable(), format!("said to be retryable: {error}"))?;
@@ -245,9 +270,47 @@ async fn wrong_ca(broker: &Mosquitto) -> Result<String, Failure> {
     }
 }
 
-fn tls(broker: &Mosquitto) -> Tls<Tcp> {
+async fn facade_proxy(servers: &Servers) -> Result<&'static str, Failure> {
+    let (user, password) = PROXY_LOGIN;
+    let proxy = aws_iot::Proxy::new("127.0.0.1", servers.proxy.port).basic_auth(user, password);
+    let client = builder(servers).proxy(proxy).connect().await?;
+    client.publish(Message::new("sdk/test/Rust", "hello")?).await?.await?;
+    client.disconnect().await?;
+    Ok("acknowledged")
+}
+
+async fn wrong_password(servers: &Servers) -> Result<String, Failure> {
+    let proxy = aws_iot::Proxy::new("127.0.0.1", servers.proxy.port).basic_auth("device", "wrong");
+    match builder(servers).proxy(proxy).connect().await {
+        Ok(_) => Err("the proxy took a wrong password".into()),
+        Err(error) => {
+            ensure(!error.is_retryable() && error.to_string().contains("407"), format!("{error}"))?;
+            Ok(format!("refused, \"{error}\""))
+        }
+    }
+}
+
+fn connector(servers: &Servers, door: Door) -> BoxConnector {
+    let Servers { mosquitto, websockify, proxy, amqtt } = servers;
+    match door {
+        Door::Plain => BoxConnector::new(Tcp::new("localhost", mosquitto.plain_port)),
+        Door::MutualTls => BoxConnector::new(tls(mosquitto, Tcp::new("localhost", mosquitto.tls_port))),
+        Door::WebSocketTls => {
+            BoxConnector::new(WebSocket::new(tls(mosquitto, Tcp::new("127.0.0.1", websockify.port))))
+        }
+        Door::Proxy => {
+            let (user, password) = PROXY_LOGIN;
+            let proxy = Tcp::new("127.0.0.1", proxy.port);
+            let tunnel = HttpProxy::new(proxy, "localhost", mosquitto.tls_port).basic_auth(user, password);
+            BoxConnector::new(tls(mosquitto, tunnel))
+        }
+        Door::Amqtt => BoxConnector::new(WebSocket::new(Tcp::new("127.0.0.1", amqtt.port))),
+    }
+}
+
+fn tls<C: Connector>(broker: &Mosquitto, inner: C) -> Tls<C> {
     let identity =
         Identity::new(Material::file(broker.file("device.pem")), Material::file(broker.file("device.key")));
     let options = TlsOptions::new(TrustAnchors::ca(Material::file(broker.file("ca.pem")))).identity(identity);
-    Tls::new(Tcp::new("localhost", broker.tls_port), options)
+    Tls::new(inner, options)
 }

@@ -1,10 +1,11 @@
-//! Interoperability checks, run by `cargo xtask interop`: our client against a real Mosquitto, our emulator against
-//! `mosquitto_pub` and `mosquitto_sub`. All of it on loopback, on free ports; what is started is stopped by its id.
+//! Interoperability checks, run by `cargo xtask interop`: our client against a real Mosquitto, bare and behind a WebSocket
+//! and a proxy, and against amqtt; our emulator against `mosquitto_pub` and `mosquitto_sub` and AWS's own client runtime. All of it on loopback, on free ports; what is started is stopped by its id.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 mod broker;
 mod client_checks;
 mod emulator_checks;
+mod python;
 mod report;
 
 use std::process::ExitCode;

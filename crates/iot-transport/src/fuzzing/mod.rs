@@ -3,7 +3,9 @@
 
 mod endpoint_parse;
 mod script;
+mod shared_credentials_file;
 mod websocket_frames;
 
 pub use endpoint_parse::endpoint_parse;
+pub use shared_credentials_file::shared_credentials_file;
 pub use websocket_frames::websocket_frames;
