@@ -58,6 +58,19 @@ impl Signed {
         }
     }
 
+    /// The signature of a canonical request, for what none was made elsewhere.
+    fn sign(&self, request: &str) -> String {
+        let sign =
+            |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
+        let scope = "20240115/us-east-1/iotdevicegateway/aws4_request";
+        let mut key = format!("AWS4{}", self.secret).into_bytes();
+        for part in scope.split('/') {
+            key = sign(&key, part).as_ref().to_vec();
+        }
+        let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
+        hex(sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", self.date)).as_ref())
+    }
+
     fn verify(&self) -> Result<(), Refusal> {
         self.verify_query(&self.query())
     }
@@ -142,15 +155,8 @@ fn a_token_in_the_canonical_query_is_a_wrong_signature() {
     let canonical = canonical::query(&query, |name| name != SIGNATURE);
     let request =
         format!("GET\n/mqtt\n{canonical}\nhost:{HOST_NAME}\n\nhost\n{}", hex(digest(&SHA256, b"").as_ref()));
-    let scope = "20240115/us-east-1/iotdevicegateway/aws4_request";
-    let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
-    let sign = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
-    let mut key = format!("AWS4{}", signed.secret).into_bytes();
-    for part in scope.split('/') {
-        key = sign(&key, part).as_ref().to_vec();
-    }
-    let signature = sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", signed.date));
-    let query = format!("{canonical}&X-Amz-Signature={}", hex(signature.as_ref()));
+    let signature = signed.sign(&request);
+    let query = format!("{canonical}&X-Amz-Signature={signature}");
     assert_eq!(signed.verify_query(&query), Err(Refusal::TokenSigned));
 }
 
@@ -194,6 +200,37 @@ fn every_part_of_a_query_that_is_changed_is_refused_for_its_own_reason() {
     let reversed: Vec<&str> = query.rsplit('&').collect();
     assert_eq!(GATEWAY.verify_query(&reversed.join("&")), Ok(()), "the order of parameters is free");
     assert_eq!(Signed { secret: "other", ..GATEWAY }.verify_query(&query), Err(Refusal::Signature));
+}
+
+#[test]
+fn no_query_with_one_character_changed_added_or_taken_away_passes() {
+    let query = GATEWAY.query();
+    for at in 0..query.len() {
+        let (before, after) = query.split_at(at);
+        let mut rest = after.chars();
+        rest.next();
+        let rest = rest.as_str();
+        let mut changed = vec![format!("{before}{rest}")];
+        for other in ["x", "%", "&", "=", "/", "+", "\u{e9}", "\0"] {
+            changed.push(format!("{before}{other}{rest}"));
+            changed.push(format!("{before}{other}{after}"));
+        }
+        // Empty parameters count for nothing.
+        changed.retain(|changed| changed.split('&').filter(|part| !part.is_empty()).ne(query.split('&')));
+        for changed in changed {
+            let known = GATEWAY.credentials();
+            let now = parse_basic(GATEWAY.date).unwrap();
+            let result = parameters(&changed).and_then(|query| {
+                let mut headers = HeaderMap::new();
+                headers.insert(HOST, HeaderValue::from_static(HOST_NAME));
+                let request =
+                    SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &headers };
+                let verifier = Verifier { region: "us-east-1".into(), window: Duration::from_secs(300) };
+                verifier.verify(request, |key| (key == known.access_key_id).then(|| known.clone()), now)
+            });
+            assert!(result.is_err(), "{changed}");
+        }
+    }
 }
 
 #[test]
@@ -246,14 +283,7 @@ fn other_headers_can_be_signed_too() {
     let empty = hex(digest(&SHA256, b"").as_ref());
     let request =
         format!("GET\n/mqtt\n{canonical}\nhost:{HOST_NAME}\nx-thing:a b,c\n\nhost;x-thing\n{empty}");
-    let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
-    let scope = "20240115/us-east-1/iotdevicegateway/aws4_request";
-    let sign = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
-    let mut key = format!("AWS4{}", signed.secret).into_bytes();
-    for part in scope.split('/') {
-        key = sign(&key, part).as_ref().to_vec();
-    }
-    let signature = hex(sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", signed.date)).as_ref());
+    let signature = signed.sign(&request);
     let query = format!("{canonical}&X-Amz-Signature={signature}");
     let now = parse_basic(signed.date).unwrap();
     let verify = |more: &[_]| verify_with(&query, &signed.credentials(), HOST_NAME, more, now);
