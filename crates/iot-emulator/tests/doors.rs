@@ -1,5 +1,7 @@
 //! One TLS port for several protocols, and what each of them asks of a client.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod common;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! Who may have a WebSocket: by signature, or by custom authorizer.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! MQTT in frames.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod common;
 
 use std::time::Duration;

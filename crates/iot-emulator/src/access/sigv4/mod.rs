@@ -167,7 +167,9 @@ impl<'a> Signature<'a> {
 
     /// Compares in constant time. A port in the host is taken both as signed and as not.
     fn is_good(&self, request: SignedRequest<'_>, key: &hmac::Key, token_too: bool) -> Result<bool, Refusal> {
-        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).ok_or(Refusal::NoHost)?;
+        let mut hosts = request.headers.get_all(HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::NoHost) };
+        let host = host.to_str().map_err(|_| Refusal::NoHost)?;
         let query = canonical::query(request.query, |name| match name {
             SIGNATURE => false,
             TOKEN => token_too,

@@ -45,7 +45,7 @@ impl fmt::Display for Refusal {
             Self::UnknownKey | Self::Token => {
                 f.write_str("The security token included in the request is invalid.")
             }
-            Self::NoHost => f.write_str("The request has no Host header."),
+            Self::NoHost => f.write_str("The request has no Host header, or more than one."),
             Self::HostNotSigned => f.write_str("'Host' must be a 'SignedHeader' in the AWS Signature."),
             Self::SignedHeaders => f.write_str("X-Amz-SignedHeaders is not a sorted list of header names."),
             Self::HeaderMissing(name) => write!(f, "The signed header {name} is not in the request."),

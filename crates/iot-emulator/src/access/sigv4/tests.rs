@@ -58,6 +58,19 @@ impl Signed {
         }
     }
 
+    /// The signature of a canonical request, for what none was made elsewhere.
+    fn sign(&self, request: &str) -> String {
+        let sign =
+            |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
+        let scope = "20240115/us-east-1/iotdevicegateway/aws4_request";
+        let mut key = format!("AWS4{}", self.secret).into_bytes();
+        for part in scope.split('/') {
+            key = sign(&key, part).as_ref().to_vec();
+        }
+        let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
+        hex(sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", self.date)).as_ref())
+    }
+
     fn verify(&self) -> Result<(), Refusal> {
         self.verify_query(&self.query())
     }
@@ -67,11 +80,11 @@ impl Signed {
     }
 
     fn verify_at(&self, query: &str, now: SystemTime) -> Result<(), Refusal> {
-        verify(query, &self.credentials(), self.host, &[], now)
+        verify_with(query, &self.credentials(), self.host, &[], now)
     }
 }
 
-fn verify(
+fn verify_with(
     query: &str,
     known: &AwsCredentials,
     host: &str,
@@ -142,15 +155,8 @@ fn a_token_in_the_canonical_query_is_a_wrong_signature() {
     let canonical = canonical::query(&query, |name| name != SIGNATURE);
     let request =
         format!("GET\n/mqtt\n{canonical}\nhost:{HOST_NAME}\n\nhost\n{}", hex(digest(&SHA256, b"").as_ref()));
-    let scope = "20240115/us-east-1/iotdevicegateway/aws4_request";
-    let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
-    let sign = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
-    let mut key = format!("AWS4{}", signed.secret).into_bytes();
-    for part in scope.split('/') {
-        key = sign(&key, part).as_ref().to_vec();
-    }
-    let signature = sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", signed.date));
-    let query = format!("{canonical}&X-Amz-Signature={}", hex(signature.as_ref()));
+    let signature = signed.sign(&request);
+    let query = format!("{canonical}&X-Amz-Signature={signature}");
     assert_eq!(signed.verify_query(&query), Err(Refusal::TokenSigned));
 }
 
@@ -197,6 +203,37 @@ fn every_part_of_a_query_that_is_changed_is_refused_for_its_own_reason() {
 }
 
 #[test]
+fn no_query_with_one_character_changed_added_or_taken_away_passes() {
+    let query = GATEWAY.query();
+    for at in 0..query.len() {
+        let (before, after) = query.split_at(at);
+        let mut rest = after.chars();
+        rest.next();
+        let rest = rest.as_str();
+        let mut changed = vec![format!("{before}{rest}")];
+        for other in ["x", "%", "&", "=", "/", "+", "\u{e9}", "\0"] {
+            changed.push(format!("{before}{other}{rest}"));
+            changed.push(format!("{before}{other}{after}"));
+        }
+        // Empty parameters count for nothing.
+        changed.retain(|changed| changed.split('&').filter(|part| !part.is_empty()).ne(query.split('&')));
+        for changed in changed {
+            let known = GATEWAY.credentials();
+            let now = parse_basic(GATEWAY.date).unwrap();
+            let result = parameters(&changed).and_then(|query| {
+                let mut headers = HeaderMap::new();
+                headers.insert(HOST, HeaderValue::from_static(HOST_NAME));
+                let request =
+                    SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &headers };
+                let verifier = Verifier { region: "us-east-1".into(), window: Duration::from_secs(300) };
+                verifier.verify(request, |key| (key == known.access_key_id).then(|| known.clone()), now)
+            });
+            assert!(result.is_err(), "{changed}");
+        }
+    }
+}
+
+#[test]
 fn a_date_too_far_from_now_is_refused_whatever_the_expiry() {
     let signed_at = parse_basic(GATEWAY.date).unwrap();
     let seconds = Duration::from_secs;
@@ -217,7 +254,7 @@ fn a_date_too_far_from_now_is_refused_whatever_the_expiry() {
 #[test]
 fn the_host_counts_with_or_without_its_port_and_in_any_case() {
     let now = parse_basic(GATEWAY.date).unwrap();
-    let verify = |host: &str| verify(&GATEWAY.query(), &GATEWAY.credentials(), host, &[], now);
+    let verify = |host: &str| verify_with(&GATEWAY.query(), &GATEWAY.credentials(), host, &[], now);
     for host in [
         HOST_NAME.to_owned(),
         format!("{HOST_NAME}:443"),
@@ -229,6 +266,9 @@ fn the_host_counts_with_or_without_its_port_and_in_any_case() {
     for host in ["localhost", "", ":", "abc123example-ats.iot.us-east-1.amazonaws.com:https"] {
         assert_eq!(verify(host), Err(Refusal::Signature), "{host}");
     }
+    let twice = [("host", HOST_NAME)];
+    let refusal = verify_with(&GATEWAY.query(), &GATEWAY.credentials(), HOST_NAME, &twice, now);
+    assert_eq!(refusal, Err(Refusal::NoHost));
     let query = parameters(&GATEWAY.query()).unwrap();
     let request = SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &HeaderMap::new() };
     let verifier = Verifier { region: "us-east-1".into(), window: Duration::ZERO };
@@ -243,17 +283,10 @@ fn other_headers_can_be_signed_too() {
     let empty = hex(digest(&SHA256, b"").as_ref());
     let request =
         format!("GET\n/mqtt\n{canonical}\nhost:{HOST_NAME}\nx-thing:a b,c\n\nhost;x-thing\n{empty}");
-    let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
-    let scope = "20240115/us-east-1/iotdevicegateway/aws4_request";
-    let sign = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
-    let mut key = format!("AWS4{}", signed.secret).into_bytes();
-    for part in scope.split('/') {
-        key = sign(&key, part).as_ref().to_vec();
-    }
-    let signature = hex(sign(&key, &format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", signed.date)).as_ref());
+    let signature = signed.sign(&request);
     let query = format!("{canonical}&X-Amz-Signature={signature}");
     let now = parse_basic(signed.date).unwrap();
-    let verify = |more: &[_]| verify(&query, &signed.credentials(), HOST_NAME, more, now);
+    let verify = |more: &[_]| verify_with(&query, &signed.credentials(), HOST_NAME, more, now);
     assert_eq!(verify(&[("x-thing", "  a   b "), ("x-thing", "c")]), Ok(()));
     assert_eq!(verify(&[("x-thing", "a b"), ("x-thing", "d")]), Err(Refusal::Signature));
     assert_eq!(verify(&[]), Err(Refusal::HeaderMissing("x-thing".into())));
@@ -263,7 +296,8 @@ fn other_headers_can_be_signed_too() {
 fn credentials_that_have_expired_are_refused() {
     let now = parse_basic(GATEWAY.date).unwrap();
     let second = Duration::from_secs(1);
-    let verify = |at| verify(&GATEWAY.query(), &GATEWAY.credentials().with_expiry(at), HOST_NAME, &[], now);
+    let verify =
+        |at| verify_with(&GATEWAY.query(), &GATEWAY.credentials().with_expiry(at), HOST_NAME, &[], now);
     assert_eq!(verify(now + second), Ok(()));
     assert_eq!(verify(now), Err(Refusal::CredentialsExpired));
 }

@@ -58,7 +58,7 @@ impl Failure {
         self
     }
 
-    pub(super) fn into_response(self, now: SystemTime) -> Response<Full<Bytes>> {
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let id = uuid().unwrap_or_default();
         let body = json!({ "message": self.message, "traceId": id });
         let mut response = json_response(self.status, "application/json", &body);
@@ -71,16 +71,18 @@ impl Failure {
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static("x-amzn-ErrorMessage,x-amzn-RequestId,x-amzn-ErrorType,Date"),
         );
-        // A client whose clock is wrong learns it here.
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().min(END_OF_TIME);
-        let date = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since));
-        if let Ok(date) = date {
-            headers.insert(DATE, date);
-        }
         if let Some((name, value)) = self.more {
             headers.insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+/// The service's date: a client whose clock is wrong learns it here.
+pub(super) fn set_date(headers: &mut HeaderMap, now: SystemTime) {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().min(END_OF_TIME);
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since)) {
+        headers.insert(DATE, date);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -60,7 +60,8 @@ where
         async move {
             let service = &shared.service;
             let answer = route(request, service, origin, upgrade).await;
-            let answer = answer.unwrap_or_else(|failure| failure.into_response(service.clock.now()));
+            let mut answer = answer.unwrap_or_else(Failure::into_response);
+            answer::set_date(answer.headers_mut(), service.clock.now());
             Ok::<_, Infallible>(answer)
         }
     });
@@ -111,13 +112,14 @@ async fn route(
             return Err(Failure::method("POST"));
         }
         let (head, body) = request.into_parts();
+        let too_large = "The body is too large, or was not sent to its end.";
+        if body.size_hint().lower() > MAX_BODY as u64 {
+            return Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large));
+        }
         let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
         return match body.await {
             Err(_) => Err(Failure::closing(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
-            Ok(Err(_)) => Err(Failure::closing(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large, or was not sent to its end.",
-            )),
+            Ok(Err(_)) => Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large)),
             Ok(Ok(body)) => cognito::answer(&head.headers, &body.to_bytes(), service),
         };
     }
