@@ -8,7 +8,7 @@ import argparse
 import threading
 import uuid
 
-from awscrt import auth, http, io, mqtt, mqtt5
+from awscrt import auth, io, mqtt, mqtt5
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--port", type=int, required=True)
@@ -35,8 +35,8 @@ tls = io.ClientTlsContext(options)
 provider = auth.AwsCredentialsProvider.new_static(args.access_key, args.secret, args.token)
 
 
-def sign(request, done):
-    """Called for each attempt with the upgrade request and what to call when it is signed."""
+def sign(transform_args):
+    """Called for each attempt with the upgrade request, which is to be signed; the parameter's name is awscrt's."""
     config = auth.AwsSigningConfig(
         algorithm=auth.AwsSigningAlgorithm.V4,
         signature_type=auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
@@ -45,7 +45,8 @@ def sign(request, done):
         service="iotdevicegateway",
         omit_session_token=True,
     )
-    return auth.aws_sign_request(request, config), done
+    signing = auth.aws_sign_request(transform_args.http_request, config)
+    signing.add_done_callback(lambda signed: transform_args.set_done(signed.exception()))
 
 
 received = []
@@ -66,19 +67,13 @@ def finish():
 
 
 def three():
-    def transform(handshake):
-        signing, _ = sign(handshake.http_request, None)
-        signing.add_done_callback(
-            lambda signed: handshake.set_done(signed.exception()) if signed.exception() else handshake.set_done()
-        )
-
     connection = mqtt.Connection(
         client=mqtt.Client(bootstrap, tls),
         host_name=HOST,
         port=args.port,
         client_id=f"awscrt-{uuid.uuid4()}",
         use_websockets=True,
-        websocket_handshake_transform=transform,
+        websocket_handshake_transform=sign,
     )
     connection.connect().result(PATIENCE)
     subscribed, _ = connection.subscribe(TOPIC, mqtt.QoS.AT_LEAST_ONCE, lambda topic, payload, **more: take(payload))
@@ -93,12 +88,6 @@ def three():
 def five():
     connected, stopped, failures = threading.Event(), threading.Event(), []
 
-    def transform(handshake):
-        signing, _ = sign(handshake.http_request, None)
-        signing.add_done_callback(
-            lambda signed: handshake.set_done(signed.exception()) if signed.exception() else handshake.set_done()
-        )
-
     def failed(data):
         failures.append(repr(data.exception))
         connected.set()
@@ -110,7 +99,7 @@ def five():
             bootstrap=bootstrap,
             tls_ctx=tls,
             connect_options=mqtt5.ConnectPacket(client_id=f"awscrt-{uuid.uuid4()}"),
-            websocket_handshake_transform=transform,
+            websocket_handshake_transform=sign,
             on_publish_callback_fn=lambda data: take(data.publish_packet.payload),
             on_lifecycle_event_connection_success_fn=lambda data: connected.set(),
             on_lifecycle_event_connection_failure_fn=failed,

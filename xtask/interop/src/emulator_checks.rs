@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use iot_emulator::Emulator;
+use iot_emulator::{AwsCredentials, Emulator};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::python;
 use crate::report::{Failure, Report, ensure};
 
 struct Peer<'a> {
@@ -37,10 +38,41 @@ pub(crate) async fn run(report: &mut Report) {
         report.check(&format!("emulator, mosquitto_sub, {version}, will"), peer.will()).await;
         report.check(&format!("emulator, mosquitto_sub, {version}, stored session"), peer.session()).await;
     }
+    for version in ["3.1.1", "5"] {
+        for temporary in [false, true] {
+            let kind = if temporary { "temporary" } else { "lasting" };
+            let name = format!("emulator, awscrt, WebSocket with SigV4, {kind} credentials, MQTT {version}");
+            report.check(&name, awscrt(&emulator, certs.path(), version, temporary)).await;
+        }
+    }
     report
         .check("emulator, mosquitto_pub without a certificate", no_certificate(&emulator, certs.path()))
         .await;
     emulator.shutdown().await;
+}
+
+/// AWS's own client runtime, which signs for itself.
+async fn awscrt(
+    emulator: &Emulator,
+    certs: &Path,
+    version: &str,
+    temporary: bool,
+) -> Result<String, Failure> {
+    let aws = AwsCredentials::new("AKIDINTEROP", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+    let aws = if temporary { aws.with_session_token("TOKEN/EXAMPLE+abc==") } else { aws };
+    emulator.set_aws_credentials(aws.clone());
+    let mut command = python::python()?;
+    command.args(python::script("awscrt_client.py")).args(["--mqtt", version, "--region", emulator.region()]);
+    command.arg("--port").arg(emulator.port().to_string()).arg("--ca").arg(certs.join("ca.pem"));
+    command.args(["--access-key", &aws.access_key_id, "--secret", &aws.secret_access_key]);
+    if let Some(token) = &aws.session_token {
+        command.args(["--token", token]);
+    }
+    let output = command.output().await?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let wrong = format!("ended with {}: {said} {}", output.status, String::from_utf8_lossy(&output.stderr));
+    ensure(output.status.success() && said == "20 messages", wrong)?;
+    Ok(said)
 }
 
 impl Peer<'_> {
