@@ -24,6 +24,16 @@ const PROMISES: &[Promise] = &[
         at_most: Some(39),
         never: Some("aws-lc"),
     },
+    Promise {
+        args: &["-p", "iot-transport", "--features", "ring,amazon-roots,proxy,sigv4"],
+        at_most: Some(89),
+        never: Some("openssl"),
+    },
+    Promise {
+        args: &["-p", "iot-transport", "--features", "aws-lc-rs,sigv4"],
+        at_most: Some(89),
+        never: Some("ring"),
+    },
 ];
 
 /// Checks every promise and prints a line for each.
