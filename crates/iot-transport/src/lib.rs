@@ -1,8 +1,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(feature = "tls", doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(feature = "tls"),
-    doc = "A byte stream to a broker behind one trait, [`Connector`]; here with TCP alone: see [`Tcp`]."
+    all(feature = "amazon-roots", feature = "proxy", feature = "sigv4", feature = "tls"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "amazon-roots", feature = "proxy", feature = "sigv4", feature = "tls")),
+    doc = "A byte stream to a broker behind one trait, [`Connector`]; here with some of its features only: see [`Tcp`], and \
+           the README for what there is."
 )]
 
 mod address;

@@ -1,5 +1,6 @@
 //! From a host to its addresses, in the order in which they are tried.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::lookup_host;
@@ -16,10 +17,19 @@ pub(super) async fn resolve(endpoint: &Endpoint, deadline: Instant) -> Result<Ve
     if let Ok(ip) = endpoint.host().parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, endpoint.port())]);
     }
+    look_up(lookup_host((endpoint.host(), endpoint.port())), endpoint, deadline).await
+}
+
+/// What this lookup finds before the deadline.
+async fn look_up(
+    lookup: impl Future<Output = io::Result<impl Iterator<Item = SocketAddr>>>,
+    endpoint: &Endpoint,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, ConnectError> {
     let failed = |kind, reason: String| {
         ConnectError::new(Phase::Resolve, kind, reason).with_address(endpoint.to_string())
     };
-    match timeout_at(deadline, lookup_host((endpoint.host(), endpoint.port()))).await {
+    match timeout_at(deadline, lookup).await {
         Err(_) => Err(failed(
             ConnectErrorKind::TimedOut,
             "no name server answered before the deadline; check that this device has a network and a name \
@@ -91,6 +101,18 @@ mod tests {
         let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1", "2.2.2.2:1"]);
         assert_eq!(interleave(found), expected);
         assert_eq!(interleave(Vec::new()), Vec::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn name_servers_that_stall_are_left_exactly_at_the_deadline() {
+        let attempt = Attempt::within(1, Duration::from_secs(30));
+        let endpoint = Endpoint::new("broker.example", 8883);
+        let stalled = std::future::pending::<io::Result<std::vec::IntoIter<SocketAddr>>>();
+        let error = look_up(stalled, &endpoint, attempt.deadline()).await.unwrap_err();
+        let just_after = Attempt::new(1, attempt.deadline() + Duration::from_millis(1));
+        assert!(attempt.remaining().is_zero() && !just_after.remaining().is_zero());
+        assert_eq!((error.kind(), error.phase()), (ConnectErrorKind::TimedOut, Phase::Resolve));
+        assert!(error.to_string().contains("broker.example:8883"), "{error}");
     }
 
     #[tokio::test]
