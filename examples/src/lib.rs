@@ -38,6 +38,7 @@ impl fmt::Display for Failure {
 impl From<aws_iot::Error> for Failure {
     fn from(error: aws_iot::Error) -> Self {
         match error {
+            aws_iot::Error::Region(error) => Self::Usage(format!("{error} (--region)")),
             aws_iot::Error::Limit(_) | aws_iot::Error::Endpoint(_) => Self::Usage(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
