@@ -20,7 +20,7 @@ use iot_transport::tls::rustls::SignatureScheme;
 use iot_transport::tls::rustls::client::ResolvesClientCert;
 use iot_transport::tls::rustls::sign::{CertifiedKey, Signer, SigningKey};
 use iot_transport::tls::rustls::{ServerConfig, SignatureAlgorithm};
-use iot_transport::{Attempt, ConnectError, Connector, Identity, Tls, TlsOptions, TrustAnchors, from_fn};
+use iot_transport::{Attempt, ConnectError, Connector, Identity, Tls, TlsOptions, from_fn};
 use rcgen::KeyPair;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -108,10 +108,10 @@ async fn amazons_roots_vouch_for_nobody_else_unless_another_ca_is_added() {
     let ca = Ca::new();
     for provider in providers() {
         let server = || ca.server(&provider, TLS13, &parameters(&["broker.example"]), None);
-        let amazon = TlsOptions::new(TrustAnchors::amazon()).provider(provider.clone());
+        let amazon = TlsOptions::new(iot_transport::TrustAnchors::amazon()).provider(provider.clone());
         let error = echo(amazon, server()).await.unwrap_err();
         assert!(error.reason().contains("not among the trust anchors"), "{error}");
-        let both = TrustAnchors::amazon().and(iot_transport::Material::bytes(ca.pem()));
+        let both = iot_transport::TrustAnchors::amazon().and(iot_transport::Material::bytes(ca.pem()));
         echo(TlsOptions::new(both).provider(provider.clone()), server()).await.unwrap();
     }
 }
@@ -122,10 +122,10 @@ async fn the_systems_anchors_can_be_had_and_added_to() {
     let ca = Ca::new();
     for provider in providers() {
         let server = || ca.server(&provider, TLS13, &parameters(&["broker.example"]), None);
-        let more = TrustAnchors::platform().and(iot_transport::Material::bytes(ca.pem()));
+        let more = iot_transport::TrustAnchors::platform().and(iot_transport::Material::bytes(ca.pem()));
         echo(TlsOptions::new(more).provider(provider.clone()), server()).await.unwrap();
         // Alone they are those of this system, which may have none: either way nobody trusts our CA.
-        let alone = TlsOptions::new(TrustAnchors::platform()).provider(provider.clone());
+        let alone = TlsOptions::new(iot_transport::TrustAnchors::platform()).provider(provider.clone());
         assert!(!echo(alone, server()).await.unwrap_err().is_retryable());
     }
 }

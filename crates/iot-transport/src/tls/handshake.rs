@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use rustls::{AlertDescription, CertificateError, Error as RustlsError};
 use rustls_pki_types::UnixTime;
 
+use super::der::Seconds;
 use crate::{ConnectError, ConnectErrorKind as Kind, Phase};
 
 /// The error of a handshake that ended with this I/O error.
@@ -230,17 +231,10 @@ fn names(presented: &[String]) -> String {
     text
 }
 
-/// The UTC date, as 2026-01-31 (days to civil date, proleptic Gregorian calendar).
+/// The UTC date, as 2026-01-31.
 fn date(time: UnixTime) -> String {
-    let days = time.as_secs() / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    let shown = Seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)).to_string();
+    shown.split(' ').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
