@@ -6,6 +6,7 @@ mod common;
 
 use std::time::Duration;
 
+use aws_iot::crates::iot_transport::Attempt;
 use aws_iot::credentials::CredentialsError;
 use aws_iot::{Backoff, QoS, Status, Version};
 use common::{BOTH, Told, assert_hides, connect_error, failed, keys, refused, there_and_back, websocket};
@@ -70,6 +71,18 @@ async fn a_client_whose_provider_fails_for_a_while_comes_online_by_itself() {
     status.wait_for(Status::is_connected).await.unwrap();
     assert_eq!((client.stats().attempts, client.stats().connections), (7, 2));
     there_and_back(&client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_never_answers_ends_the_attempt_at_the_connect_timeout_and_is_named() {
+    // Nothing is dialled, so the clock may stand still.
+    let (_answers, never) = Told::new();
+    let builder = aws_iot::websocket("localhost", never).region("us-east-1");
+    let attempt = Attempt::within(1, Duration::from_secs(7));
+    let error = refused(builder.connect_timeout(Duration::from_secs(7)).connect().await);
+    let just_after = Attempt::new(1, attempt.deadline() + Duration::from_millis(1));
+    assert!(attempt.remaining().is_zero() && !just_after.remaining().is_zero());
+    assert!(error.is_retryable() && error.to_string().contains("credential lookup"), "{error}");
 }
 
 /// Longer than what is cut off it, and told from others by its first byte.
