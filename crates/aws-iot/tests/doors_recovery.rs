@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_iot::crates::iot_transport::Attempt;
 use aws_iot::credentials::CredentialsError;
-use aws_iot::{Backoff, QoS, Status, Version};
+use aws_iot::{Backoff, Builder, QoS, Status, Version};
 use common::{BOTH, Told, assert_hides, connect_error, failed, keys, refused, there_and_back, websocket};
 use iot_emulator::{AwsCredentials, Emulator};
 
@@ -93,9 +93,19 @@ fn payload(number: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_cut_after_any_of_the_servers_first_400_bytes_loses_neither_client_nor_message() {
     let emulator = Emulator::start().await.unwrap();
-    let client = websocket(&emulator, keys(&emulator.aws_credentials()))
-        .version(Version::V5)
-        .session_expiry(Duration::from_secs(600))
+    let builder = websocket(&emulator, keys(&emulator.aws_credentials())).version(Version::V5);
+    cuts(&emulator, builder.session_expiry(Duration::from_secs(600))).await;
+}
+
+#[tokio::test]
+async fn a_cut_in_mqtt_3_loses_neither_either() {
+    let emulator = Emulator::start().await.unwrap();
+    let builder = websocket(&emulator, keys(&emulator.aws_credentials())).version(Version::V3_1_1);
+    cuts(&emulator, builder.clean_start(false)).await;
+}
+
+async fn cuts(emulator: &Emulator, builder: Builder) {
+    let client = builder
         .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1), Duration::from_secs(20)))
         .connect()
         .await
