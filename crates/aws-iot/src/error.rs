@@ -78,13 +78,17 @@ fn hint(error: &OpError) -> Option<&'static str> {
         }
         OpError::Connect(ConnectionError::Refused { reason, .. }) => *reason,
         OpError::Refused { reason: ReasonCode::NotAuthorized, .. } => {
-            return Some("the policy of the certificate must allow this action on this topic");
+            return Some("the policy must allow this action on this topic");
         }
         _ => return None,
     };
     match reason {
         ReasonCode::NotAuthorized => {
-            Some("the certificate must be active and its policy must allow iot:Connect for this client id")
+            // Which door it was is not known here.
+            Some(
+                "the certificate must be active, or the custom authorizer let it pass, and the policy must allow \
+                 iot:Connect for this client id",
+            )
         }
         ReasonCode::UnsupportedProtocolVersion => Some("try the other MQTT version"),
         ReasonCode::ServerUnavailable | ReasonCode::ServerBusy | ReasonCode::QuotaExceeded => {

@@ -188,7 +188,10 @@ impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
             let (call, key) = self.call(request)?;
             Ok((call, key, proof))
         };
-        let late = || self.failed(Kind::TimedOut, "the credentials were not there before the deadline");
+        let late = || {
+            let reason = "the credentials were not there before the deadline; check where they come from";
+            ConnectError::new(Phase::Credentials, Kind::TimedOut, reason)
+        };
         let (call, key, proof) = timeout_at(attempt.deadline(), prepared)
             .await
             .unwrap_or_else(|_| Err(late()))
