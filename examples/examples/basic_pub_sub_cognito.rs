@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_iot::crates::iot_transport::{Tcp, Tls, alpn};
-use aws_iot::credentials::{Cached, Cognito};
+use aws_iot::credentials::Cognito;
 use aws_iot::{Address, Builder, Client, Material, Message, QoS, TlsOptions, TrustAnchors};
 use clap::Parser;
 use examples::{Failure, Interrupt, end, say, start_emulator};
@@ -99,7 +99,7 @@ fn to(args: &Args, endpoint: &str, pool: &str) -> Result<Builder, Failure> {
         None => Cognito::new(pool, tls),
     };
     let cognito = cognito.map_err(|error| Failure::Usage(aws_iot::credentials::explain(&error)))?;
-    let mut builder = aws_iot::websocket(endpoint, Cached::new(cognito));
+    let mut builder = aws_iot::websocket(endpoint, cognito);
     if let Some(region) = args.region.as_deref().or_else(|| region_of_pool(endpoint, pool)) {
         builder = builder.region(region);
     }
@@ -124,7 +124,7 @@ async fn to_emulator() -> Result<(Builder, Emulator), Failure> {
     let service = Tls::new(Tcp::new(emulator.endpoint(), emulator.port()), tls);
     let cognito = Cognito::over(emulator.identity_pool(), service)
         .map_err(|error| Failure::Failed(aws_iot::credentials::explain(&error)))?;
-    let builder = aws_iot::websocket(emulator.endpoint(), Cached::new(cognito))
+    let builder = aws_iot::websocket(emulator.endpoint(), cognito)
         .region(emulator.region())
         .root_ca(ca)
         .port(emulator.port());

@@ -26,7 +26,8 @@ pub fn mutual_tls(endpoint: &str, certificate: Material, private_key: Material) 
 
 /// A connection to `endpoint` by WebSocket on port 443, signed by AWS Signature Version 4 with what `credentials` gives at
 /// each attempt: [`Credentials`](crate::credentials::Credentials) themselves, a
-/// [`Chain`](crate::credentials::Chain) of places to look in, or any other provider of the AWS SDK for Rust.
+/// [`Chain`](crate::credentials::Chain) of places to look in, or any other provider of the AWS SDK for Rust. Temporary
+/// credentials are kept until shortly before they expire, or until they are refused.
 ///
 /// The identity's policy must allow `iot:Connect` and what follows. See [`Builder`] for the settings.
 #[cfg(feature = "websocket")]

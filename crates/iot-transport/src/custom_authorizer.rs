@@ -136,7 +136,7 @@ impl crate::websocket::Authorizer for CustomAuthorizer {
         Ok(())
     }
 
-    fn explain(&self, (): &(), refusal: &crate::websocket::Refusal<'_>) -> Option<String> {
+    fn refused(&self, (): &(), refusal: &crate::websocket::Refusal<'_>) -> Option<String> {
         matches!(refusal.status(), 401 | 403).then(|| {
             "the custom authorizer did not let it pass: check its name, the token key and the signature, and what \
              its function logged"

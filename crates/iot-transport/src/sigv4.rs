@@ -12,6 +12,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use zeroize::Zeroizing;
 
+use crate::credentials::Cached;
 use crate::region::region_of;
 use crate::websocket::{Authorizer, Refusal, UpgradeRequest};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Phase};
@@ -27,8 +28,9 @@ const SKEW: Duration = Duration::from_secs(5 * 60);
 /// 4 for API requests"; AWS IoT Core Developer Guide, "Connecting to AWS IoT Core by using MQTT over WSS").
 ///
 /// Credentials are asked for at each attempt, and each attempt is signed anew: a renewed key, a rotated file or a
-/// temporary credential that has expired meanwhile is nothing that ends a device's life. The session token of
-/// temporary credentials is appended behind the signature, as AWS IoT Core wants it.
+/// temporary credential that has expired meanwhile is nothing that ends a device's life. Temporary credentials are
+/// [kept](crate::credentials::Cached) until five minutes before they expire, or until the server refuses them. Their
+/// session token is appended behind the signature, as AWS IoT Core wants it.
 ///
 /// Any provider of the `aws-credential-types` family will do, [`Credentials`] themselves included.
 ///
@@ -43,7 +45,7 @@ const SKEW: Duration = Duration::from_secs(5 * 60);
 /// ```
 #[derive(Clone)]
 pub struct SigV4 {
-    provider: SharedCredentialsProvider,
+    credentials: Cached<SharedCredentialsProvider>,
     region: Option<String>,
     expires_in: Duration,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -60,7 +62,7 @@ impl SigV4 {
     /// Signs with what this provider gives, for the region that the endpoint's name tells.
     pub fn new(provider: impl ProvideCredentials + 'static) -> Self {
         Self {
-            provider: SharedCredentialsProvider::new(provider),
+            credentials: Cached::new(SharedCredentialsProvider::new(provider)),
             region: None,
             expires_in: EXPIRES_IN,
             clock: Arc::new(now),
@@ -83,10 +85,12 @@ impl SigV4 {
         self
     }
 
-    /// Takes the time from here. Default: the system's clock.
+    /// Takes the time from here, for signatures and for the expiry of credentials. Default: the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
+        let shared = Arc::clone(&self.clock);
+        self.credentials = self.credentials.clock(move || shared());
         self
     }
 
@@ -186,7 +190,7 @@ impl Authorizer for SigV4 {
     ) -> Result<Presigned, ConnectError> {
         let region = self.region_for(request.host())?;
         attempt.enter(Phase::Credentials);
-        let credentials = self.provider.provide_credentials().await.map_err(|error| {
+        let credentials = self.credentials.provide_credentials().await.map_err(|error| {
             failed(Kind::Credentials, crate::credentials::explain(&error)).with_source(error)
         })?;
         request.bare_host();
@@ -198,10 +202,12 @@ impl Authorizer for SigV4 {
     }
 
     /// AWS says 403 to everything: what can be told from here is told.
-    fn explain(&self, proof: &Presigned, refusal: &Refusal<'_>) -> Option<String> {
+    fn refused(&self, proof: &Presigned, refusal: &Refusal<'_>) -> Option<String> {
         if !matches!(refusal.status(), 401 | 403) {
             return None;
         }
+        // They may have been revoked: the next attempt asks for others.
+        self.credentials.invalidate();
         let now = (self.clock)();
         let server = refusal.date().and_then(|date| httpdate::parse_http_date(date).ok());
         if let Some(skew) = server.and_then(|server| skew(now, server)) {

@@ -232,3 +232,55 @@ async fn giving_up_in_the_middle_of_an_upgrade_closes_the_stream() {
     assert!(dialling.await.unwrap_err().is_cancelled());
     assert_eq!(peer.0.read(&mut [0; 1]).await.unwrap(), 0);
 }
+
+#[cfg(feature = "sigv4")]
+#[tokio::test]
+async fn temporary_credentials_are_kept_until_they_are_refused() {
+    use iot_transport::SigV4;
+    use iot_transport::credentials::aws_credential_types::provider::future;
+    use iot_transport::credentials::{Credentials, CredentialsError, ProvideCredentials};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    fn noon() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_705_320_000)
+    }
+
+    /// A new access key each time, good for an hour.
+    #[derive(Debug)]
+    struct Numbered(Arc<AtomicUsize>);
+
+    impl ProvideCredentials for Numbered {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let expiry = noon() + Duration::from_secs(3600);
+            let given = Credentials::new(format!("KEY{number}"), "secret", None, Some(expiry), "test");
+            future::ProvideCredentials::ready(Ok::<_, CredentialsError>(given))
+        }
+    }
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let signer = SigV4::new(Numbered(Arc::clone(&asked))).region("eu-west-1").clock(noon);
+    let mut keys = Vec::new();
+    for refuses in [false, false, true, false] {
+        let (inner, mut peer) = pipe(4096);
+        let socket = WebSocket::new(inner).authorizer(signer.clone());
+        let attempt = attempt();
+        let answering = async {
+            let head = peer.head().await;
+            peer.say(if refuses { "HTTP/1.1 403 Forbidden\r\n\r\n".into() } else { switching(&head, "") })
+                .await;
+            drop(peer);
+            head
+        };
+        let (result, head) = tokio::join!(socket.connect(&attempt), answering);
+        assert_eq!(result.is_err(), refuses);
+        keys.extend(["KEY1", "KEY2"].into_iter().filter(|key| head[0].contains(key)));
+    }
+    assert_eq!(keys, ["KEY1", "KEY1", "KEY1", "KEY2"]);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}

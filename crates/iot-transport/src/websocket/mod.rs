@@ -142,7 +142,7 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
         if let Some(message) = refusal.message() {
             reason.push_str(&format!(": {message:?}"));
         }
-        let advice = self.authorizer.explain(proof, &refusal).or_else(|| advice(&refusal));
+        let advice = self.authorizer.refused(proof, &refusal).or_else(|| advice(&refusal));
         if let Some(advice) = advice {
             reason.push_str("; ");
             reason.push_str(&advice);

@@ -18,7 +18,7 @@ const MESSAGE: usize = 300;
 ///
 /// `()` adds nothing.
 pub trait Authorizer: Send + Sync + 'static {
-    /// What [`explain`](Self::explain) needs to know of a request.
+    /// What [`refused`](Self::refused) needs to know of a request.
     type Proof: Send + Sync;
 
     /// Adds what the server asks for. Runs before anything is dialled; it is left at the attempt's deadline.
@@ -32,9 +32,10 @@ pub trait Authorizer: Send + Sync + 'static {
         attempt: &Attempt,
     ) -> impl Future<Output = Result<Self::Proof, ConnectError>> + Send;
 
-    /// What a refusal most likely means and what to do about it, in lower case and without a full stop. Default:
-    /// nothing that the status would not say.
-    fn explain(&self, proof: &Self::Proof, refusal: &Refusal<'_>) -> Option<String> {
+    /// Told of a refusal: what must not be used again can be forgotten here, and what the refusal most likely means and
+    /// what to do about it can be said, in lower case and without a full stop. Default: nothing is said that the status
+    /// would not say.
+    fn refused(&self, proof: &Self::Proof, refusal: &Refusal<'_>) -> Option<String> {
         let _ = (proof, refusal);
         None
     }
