@@ -1,16 +1,18 @@
-//! What a WebSocket adds to a stream: writes and reads over memory, beside the least that has to be done.
+//! What a WebSocket adds to a stream: writes and reads over memory, beside another implementation and the least that has
+//! to be done.
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a bench that cannot run has to say so")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run has to say so")]
 
 use std::hint::black_box;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use iot_transport::WebSocketIo;
 use iot_transport::websocket::Role;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::{self, Message, WebSocket};
 
 const SIZES: [usize; 3] = [128, 1024, 16 * 1024];
 
@@ -48,19 +50,40 @@ impl AsyncWrite for Memory {
     }
 }
 
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("memory is always ready"),
+impl io::Read for Memory {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let rest = self.frames.get(self.at..).unwrap_or_default();
+        let len = io::Read::read(&mut &*rest, buf)?;
+        self.at = if len == rest.len() { 0 } else { self.at + len };
+        Ok(len)
+    }
+}
+
+impl io::Write for Memory {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(black_box(buf).len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// A stream whose peer sends frames of this size without end.
 fn stream(size: usize) -> WebSocketIo<Memory> {
+    WebSocketIo::new(memory(size), Vec::new(), Role::Client)
+}
+
+/// The same by another implementation.
+fn peer(size: usize) -> WebSocket<Memory> {
+    WebSocket::from_raw_socket(memory(size), protocol::Role::Client, None)
+}
+
+fn memory(size: usize) -> Memory {
     let mut frame = vec![0x82, 126];
     frame.extend(u16::try_from(size).unwrap().to_be_bytes());
     frame.extend(vec![7; size]);
-    now(WebSocketIo::new(Memory { frames: frame, at: 0 }, Vec::new(), Role::Client, 1024 * 1024))
+    Memory { frames: frame, at: 0 }
 }
 
 fn writes(criterion: &mut Criterion) {
@@ -77,8 +100,10 @@ fn writes(criterion: &mut Criterion) {
                 assert!(matches!(written, Poll::Ready(Ok(n)) if n == size) && flushed.is_ready());
             });
         });
-        group.bench_function(BenchmarkId::new("the second copy alone", size), |bencher| {
-            bencher.iter(|| black_box(black_box(&data).clone()));
+        group.bench_function(BenchmarkId::new("tungstenite", size), |bencher| {
+            let mut socket = peer(size);
+            // It wants to own what it sends.
+            bencher.iter(|| socket.send(Message::binary(black_box(&data).clone())).unwrap());
         });
         group.bench_function(BenchmarkId::new("floor: one copy, masked", size), |bencher| {
             let mut buffer = Vec::with_capacity(size + 14);
@@ -112,6 +137,16 @@ fn reads(criterion: &mut Criterion) {
                     let read = Pin::new(&mut stream).poll_read(&mut context, &mut buf);
                     assert!(matches!(read, Poll::Ready(Ok(()))));
                     filled += buf.filled().len();
+                }
+                black_box(&buffer);
+            });
+        });
+        group.bench_function(BenchmarkId::new("tungstenite", size), |bencher| {
+            let mut socket = peer(size);
+            let mut buffer = vec![0; size];
+            bencher.iter(|| {
+                if let Message::Binary(payload) = socket.read().unwrap() {
+                    buffer.copy_from_slice(&payload);
                 }
                 black_box(&buffer);
             });

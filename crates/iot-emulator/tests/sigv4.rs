@@ -27,12 +27,12 @@ async fn a_signed_request_opens_a_websocket_at_every_door_for_http() {
         let by_alpn = Tls { alpn: &["http/1.1"], ..device() }.connect(&emulator).await.unwrap();
         let by_port = Tls { port: emulator.https_port(), ..device() }.connect(&emulator).await.unwrap();
         for stream in [by_alpn, by_port] {
-            let mut client = Client::new(bytes(upgraded(stream, &emulator).await).await, version);
+            let mut client = Client::new(bytes(upgraded(stream, &emulator).await), version);
             assert_eq!(client.connect("device").await, ReasonCode::Success);
             client.ping().await;
         }
         let stream = upgraded(plain_stream(&emulator).await, &emulator).await;
-        let mut client = Client::new(bytes(stream).await, version);
+        let mut client = Client::new(bytes(stream), version);
         assert_eq!(client.connect("device").await, ReasonCode::Success);
         client.ping().await;
     }
@@ -104,7 +104,7 @@ async fn credentials_can_be_changed_while_connections_go_on() {
     let emulator = emulator().await;
     let old = emulator.aws_credentials();
     let stream = upgraded(plain_stream(&emulator).await, &emulator).await;
-    let mut client = Client::new(bytes(stream).await, Version::V5);
+    let mut client = Client::new(bytes(stream), Version::V5);
     client.connect("device").await;
 
     let new =
@@ -154,7 +154,7 @@ async fn an_authorizer_is_asked_by_headers_or_by_the_query_of_the_request() {
         assert_eq!(http.query_string, target.trim_start_matches("/mqtt"));
         assert!(!format!("{request:?}").contains("let"), "{request:?}");
 
-        let mut client = Client::new(bytes(stream).await, Version::V5);
+        let mut client = Client::new(bytes(stream), Version::V5);
         assert_eq!(client.connect("device").await, ReasonCode::Success);
         assert!(seen.lock().unwrap().is_empty(), "CONNECT is not asked about again");
     }
@@ -180,7 +180,7 @@ async fn a_request_that_says_nothing_leaves_the_authorizer_to_connect() {
     {
         let mut stream = plain_stream(&emulator).await;
         assert_eq!(exchange(&mut stream, upgrade("/mqtt", "")).await.unwrap().status, 101);
-        let mut client = Client::new(bytes(stream).await, Version::V3_1_1);
+        let mut client = Client::new(bytes(stream), Version::V3_1_1);
         let username = Text::try_from(username).unwrap();
         assert_eq!(client.connect_with("device", |c| c.username = Some(username)).await, reason);
     }

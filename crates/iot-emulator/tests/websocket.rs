@@ -50,7 +50,7 @@ async fn publish_and_subscribe_work_over_a_websocket() {
     let tls = Tls { identity: None, port: emulator.https_port(), ..Tls::with(emulator.credentials()) };
     for version in BOTH {
         let stream = upgraded(tls.connect(&emulator).await.unwrap(), &emulator).await;
-        let mut client = Client::new(bytes(stream).await, version);
+        let mut client = Client::new(bytes(stream), version);
         assert_eq!(client.connect("device").await, ReasonCode::Success);
         client.subscribe("a/#").await;
         let large = "x".repeat(100_000);
@@ -211,7 +211,7 @@ async fn a_websocket_lasts_a_day() {
     let mut watcher = connected(&emulator, Version::V5, "watcher").await;
     watcher.subscribe("will").await;
     let stream = upgraded(plain_stream(&emulator).await, &emulator).await;
-    let mut client = Client::new(bytes(stream).await, Version::V5);
+    let mut client = Client::new(bytes(stream), Version::V5);
     let will = Will::new(TopicName::try_from("will").unwrap(), "gone");
     assert_eq!(client.connect_with("device", |c| c.will = Some(will)).await, ReasonCode::Success);
     tokio::time::pause();
@@ -222,10 +222,11 @@ async fn a_websocket_lasts_a_day() {
 }
 
 #[tokio::test]
-async fn a_frame_too_large_for_any_packet_ends_the_connection_before_it_is_read() {
+async fn a_packet_above_the_limit_ends_the_connection_at_its_first_bytes_however_large_the_frame() {
     let emulator = emulator().await;
     let (mut stream, mut watcher) = with_will(&emulator).await;
-    let head = [0x82, 0xFF, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4];
-    stream.write_all(&head).await.unwrap();
+    // A frame of 2 GiB, and in it a PUBLISH of 256 MiB.
+    let head = [0x82, 0xFF, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
+    stream.write_all(&[&head[..], &[0x30, 0xFF, 0xFF, 0xFF, 0x7F]].concat()).await.unwrap();
     watcher.expect_message("gone").await;
 }

@@ -80,7 +80,7 @@ proptest! {
         let (wire, expected, pings) = wire(&script, ping_inside);
         run(async move {
             let (ours, theirs) = duplex(pipe.max(16));
-            let mut stream = WebSocketIo::new(ours, Vec::new(), Role::Client, 4096).await;
+            let mut stream = WebSocketIo::new(ours, Vec::new(), Role::Client);
             let mut peer = Peer(theirs);
             let (mut from, mut to) = tokio::io::split(peer.0);
             let writing = async move {
@@ -150,8 +150,8 @@ proptest! {
         let read = std::cell::RefCell::new(Vec::new());
         run(async {
             let (ours, theirs) = duplex(pipe);
-            let mut client = WebSocketIo::new(ours, Vec::new(), Role::Client, 4096).await;
-            let mut server = WebSocketIo::new(theirs, Vec::new(), Role::Server, 4096).await;
+            let mut client = WebSocketIo::new(ours, Vec::new(), Role::Client);
+            let mut server = WebSocketIo::new(theirs, Vec::new(), Role::Server);
             let writing = async {
                 for (index, write) in writes.iter().enumerate() {
                     client.write_all(write).await.unwrap();

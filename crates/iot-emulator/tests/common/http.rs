@@ -97,8 +97,8 @@ pub(crate) async fn upgraded<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, e
 }
 
 /// The bytes in the frames of a stream after its upgrade.
-pub(crate) async fn bytes<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketIo<S> {
-    WebSocketIo::new(stream, Vec::new(), Role::Client, 1 << 20).await
+pub(crate) fn bytes<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketIo<S> {
+    WebSocketIo::new(stream, Vec::new(), Role::Client)
 }
 
 /// A masked frame, as clients send them.

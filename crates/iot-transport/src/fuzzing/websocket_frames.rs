@@ -9,9 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::script::{Scripted, Steps};
 use crate::websocket::{Role, WebSocketIo};
 
-/// The limit on frames, small enough to be passed.
-const LARGEST: usize = 300;
-
 /// What a stream gave: its bytes, and the error that ended it or none.
 #[derive(Debug, PartialEq)]
 struct Read {
@@ -35,7 +32,7 @@ pub fn websocket_frames(data: &[u8]) {
 
 fn read(incoming: &[u8], steps: &[u8], role: Role, writes: bool) -> (Read, Vec<u8>) {
     let io = Scripted::new(incoming, Steps::new(steps));
-    let mut stream = finish(WebSocketIo::new(io, Vec::new(), role, LARGEST));
+    let mut stream = WebSocketIo::new(io, Vec::new(), role);
     let mut bytes = Vec::new();
     let mut buffer = [0; 100];
     let end = loop {

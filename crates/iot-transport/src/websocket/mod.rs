@@ -1,10 +1,15 @@
 //! MQTT over WebSocket around any connector: an HTTP upgrade, then a stream of bytes over binary frames.
 
-mod io;
+mod frame;
+mod mask;
 mod request;
+mod stream;
+mod wakers;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -12,23 +17,41 @@ use hyper::header::{
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request};
+use sha1::{Digest, Sha1};
 use tokio::time::timeout_at;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::http::{self, Answer, Call, Outcome, Switched};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, Endpoint, Phase};
 
-pub use io::WebSocketIo;
 pub use request::{Authorizer, Refusal, UpgradeRequest};
-pub use tokio_tungstenite::tungstenite::protocol::Role;
+pub use stream::WebSocketIo;
 
 /// Where AWS IoT Core, and most brokers, serve MQTT over WebSocket.
 const PATH: &str = "/mqtt";
 /// The subprotocol of MQTT 3.1.1 and 5 (MQTT 5, section 6).
 const SUBPROTOCOL: &str = "mqtt";
-/// The largest frame or message that is taken, by default.
-const LARGEST: usize = 1024 * 1024;
+
+/// A side of a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Asked for the upgrade, and masks what it sends.
+    Client,
+    /// Answered, and does not mask.
+    Server,
+}
+
+/// What a server answers to `Sec-WebSocket-Key` with, in `Sec-WebSocket-Accept` (RFC 6455, section 4.2.2).
+///
+/// ```
+/// use iot_transport::websocket::accept_key;
+///
+/// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+#[must_use]
+pub fn accept_key(key: impl AsRef<[u8]>) -> String {
+    const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    BASE64_STANDARD.encode(Sha1::new().chain_update(key).chain_update(WEBSOCKET).finalize())
+}
 
 /// MQTT over WebSocket (MQTT 5, section 6; RFC 6455) around another connector, usually TLS.
 ///
@@ -51,13 +74,12 @@ pub struct WebSocket<C, A = ()> {
     inner: C,
     authorizer: A,
     path: String,
-    largest: usize,
 }
 
 impl<C: Connector> WebSocket<C> {
     /// WebSocket over the streams of `inner`, at `/mqtt`, without authorization of its own.
     pub fn new(inner: C) -> Self {
-        Self { inner, authorizer: (), path: PATH.to_owned(), largest: LARGEST }
+        Self { inner, authorizer: (), path: PATH.to_owned() }
     }
 }
 
@@ -66,23 +88,14 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
     /// [`CustomAuthorizer`](crate::CustomAuthorizer), or one's own. Default: nothing.
     #[must_use]
     pub fn authorizer<B: Authorizer>(self, authorizer: B) -> WebSocket<C, B> {
-        let Self { inner, path, largest, .. } = self;
-        WebSocket { inner, authorizer, path, largest }
+        let Self { inner, path, .. } = self;
+        WebSocket { inner, authorizer, path }
     }
 
     /// The path of the resource, which begins with a slash and has no query. Default: `/mqtt`.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
-        self
-    }
-
-    /// The largest frame, or message of several frames, that is taken, in bytes; a server that sends a larger one is
-    /// not read any further. As much may be set aside when one is announced. Default: 1 MiB, several times AWS IoT
-    /// Core's largest packet.
-    #[must_use]
-    pub fn max_frame_size(mut self, bytes: usize) -> Self {
-        self.largest = bytes;
         self
     }
 
@@ -93,7 +106,11 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
     /// The request as it goes out, and the key that its answer has to match.
     fn call(&self, request: UpgradeRequest) -> Result<(Call, String), ConnectError> {
         let (target, host, headers) = request.into_parts();
-        let key = generate_key();
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| {
+            self.failed(Kind::Other, "the operating system has no random numbers to give").with_source(error)
+        })?;
+        let key = BASE64_STANDARD.encode(nonce);
         let mut builder = Request::builder()
             .method(Method::GET)
             .uri(target)
@@ -125,7 +142,7 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
             return Err(wrong("switches to something other than WebSocket"));
         }
         let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
-        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+        if accepted != Some(accept_key(key).as_bytes()) {
             return Err(wrong("does not belong to our request (Sec-WebSocket-Accept)"));
         }
         // A server that names none is taken: some leave it out. [MQTT-6.0.0-4]
@@ -209,7 +226,7 @@ impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
         match outcome {
             Ok(Outcome::Switched(Switched { headers, io, rest })) => {
                 self.check(&headers, &key)?;
-                Ok(WebSocketIo::new(io, rest, Role::Client, self.largest).await)
+                Ok(WebSocketIo::new(io, rest, Role::Client))
             }
             Ok(Outcome::Answer(answer)) => Err(self.refused(&answer, &proof)),
             Err(error) => {
@@ -229,7 +246,6 @@ impl<C: fmt::Debug, A: fmt::Debug> fmt::Debug for WebSocket<C, A> {
             .field("inner", &self.inner)
             .field("authorizer", &self.authorizer)
             .field("path", &self.path)
-            .field("max_frame_size", &self.largest)
             .finish()
     }
 }

@@ -44,9 +44,6 @@ const MAX_HEADERS: usize = 64;
 /// The largest body of a request.
 const MAX_BODY: usize = 16 * 1024;
 
-/// What frames may hold beyond one packet: others that were written together with it.
-const FRAME_ROOM: usize = 64 * 1024;
-
 type Answer = Result<Response<Full<Bytes>>, Failure>;
 
 /// Serves requests until the connection ends, or becomes a WebSocket and that ends.
@@ -85,8 +82,7 @@ where
     let Some(Upgrade { on, ask, lifetime }) = upgrade else { return };
     let Ok(upgraded) = on.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else { return };
-    let largest = (shared.max_packet_size as usize).saturating_add(FRAME_ROOM);
-    let io = WebSocketIo::new(parts.io.into_inner(), parts.read_buf, Role::Server, largest).await;
+    let io = WebSocketIo::new(parts.io.into_inner(), parts.read_buf, Role::Server);
     let gate = Gate::websocket(Arc::clone(&shared.service), origin, ask, lifetime);
     shared.connection(gate).serve(io).await;
 }

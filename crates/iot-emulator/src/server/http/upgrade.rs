@@ -12,7 +12,7 @@ use hyper::header::{
 };
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use iot_transport::websocket::accept_key;
 
 use super::Answer;
 use super::answer::Failure;
@@ -51,7 +51,7 @@ pub(super) fn answer(
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    super::answer::set(headers, "sec-websocket-accept", &derive_accept_key(key.as_bytes()));
+    super::answer::set(headers, "sec-websocket-accept", &accept_key(key));
     if let Some(protocol) = protocol {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     }
