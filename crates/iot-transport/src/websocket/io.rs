@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -60,6 +61,8 @@ pub struct WebSocketIo<S> {
     ended: bool,
     /// A close frame of ours is on its way.
     closing: bool,
+    /// Who has written last, and may wait for room.
+    writer: Option<Waker>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
@@ -73,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
             .max_frame_size(Some(largest))
             .max_message_size(Some(largest));
         let socket = WebSocketStream::from_partially_read(io, rest.into(), role, Some(config)).await;
-        Self { socket, incoming: Bytes::new(), ended: false, closing: false }
+        Self { socket, incoming: Bytes::new(), ended: false, closing: false, writer: None }
     }
 
     /// The stream underneath.
@@ -89,14 +92,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(_))) => {
                 self.ended = true;
-                // The answer to it, if there is room: the end is not held up by a peer that does not read.
-                let _ = Pin::new(&mut self.socket).poll_flush(cx);
+                self.try_flush();
             }
             Some(Ok(Message::Text(_))) => {
                 self.ended = true;
                 let refusal = CloseFrame { code: CloseCode::Unsupported, reason: "MQTT is binary".into() };
                 if Pin::new(&mut self.socket).start_send(Message::Close(Some(refusal))).is_ok() {
-                    let _ = Pin::new(&mut self.socket).poll_flush(cx);
+                    self.try_flush();
                 }
                 let text = "the peer sent a text frame, where MQTT goes in binary frames";
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
@@ -110,6 +112,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends a close frame if there is room: the end of reading is not held up by a peer that does not read. The socket
+    /// remembers one writer only, which this must not displace: it may be another task that waits for room.
+    fn try_flush(&mut self) {
+        let writer = self.writer.clone().unwrap_or_else(|| Waker::noop().clone());
+        let _ = Pin::new(&mut self.socket).poll_flush(&mut Context::from_waker(&writer));
+    }
+
+    fn writes(&mut self, cx: &Context<'_>) {
+        match &mut self.writer {
+            Some(writer) => writer.clone_from(cx.waker()),
+            None => self.writer = Some(cx.waker().clone()),
+        }
+    }
+
     /// Sends what `fill` puts into a frame of at most this many bytes.
     fn poll_send(
         &mut self,
@@ -120,11 +136,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
         if len == 0 {
             return Poll::Ready(Ok(0));
         }
+        self.writes(cx);
         ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(io_error)?;
         let mut payload = BytesMut::with_capacity(len);
         fill(&mut payload);
-        let sent = Pin::new(&mut self.socket).start_send(Message::Binary(payload.freeze()));
-        Poll::Ready(sent.map(|()| len).map_err(io_error))
+        let payload = payload.freeze();
+        loop {
+            let sent = Pin::new(&mut self.socket).start_send(Message::Binary(payload.clone()));
+            if !matches!(sent, Err(WsError::WriteBufferFull(_))) {
+                return Poll::Ready(sent.map(|()| len).map_err(io_error));
+            }
+            // Pongs have taken the room, which `poll_ready` does not see.
+            ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(io_error)?;
+        }
     }
 }
 
@@ -135,7 +159,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketIo<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.incoming.is_empty() && !self.ended && buf.remaining() > 0 {
+            // Thousands of frames fit into one read of the stream underneath, and may hold nothing: each counts.
+            let turn = ready!(coop::poll_proceed(cx));
             ready!(self.poll_frame(cx))?;
+            turn.made_progress();
         }
         let len = buf.remaining().min(self.incoming.len());
         buf.put_slice(self.incoming.get(..len).unwrap_or_default());
@@ -169,12 +196,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writes(cx);
         Pin::new(&mut self.socket).poll_flush(cx).map_err(io_error)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.closing {
-            match ready!(Pin::new(&mut self.socket).poll_close(cx)) {
+            self.writes(cx);
+            // What waits goes first: pongs may have taken the room of the close frame, which is then lost.
+            let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+            let closed = match flushed {
+                Ok(()) => ready!(Pin::new(&mut self.socket).poll_close(cx)),
+                Err(error) => Err(error),
+            };
+            match closed {
                 // Whoever has closed already wants no close frame any more.
                 Ok(()) | Err(WsError::AlreadyClosed | WsError::Protocol(ProtocolError::SendAfterClosing)) => {
                 }
