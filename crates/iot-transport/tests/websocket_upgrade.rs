@@ -123,6 +123,7 @@ async fn a_refusal_tells_the_servers_reason_and_what_to_do() {
             "HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/mqtt?secret=1\r\n\r\n".into(),
             "\"https://elsewhere.example/mqtt\"",
         ),
+        (format!("HTTP/1.1 302 Found\r\nlocation: /{}\r\n\r\n", "x".repeat(9_000)), "points to \"/xxx"),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into(), "nothing is served at this path"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".into(), "not a WebSocket endpoint"),
         ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into(), "try again later"),

@@ -29,6 +29,8 @@ const PATH: &str = "/mqtt";
 const SUBPROTOCOL: &str = "mqtt";
 /// The largest frame or message that is taken, by default.
 const LARGEST: usize = 1024 * 1024;
+/// The most characters of an address elsewhere that are shown.
+const SHOWN: usize = 300;
 
 /// MQTT over WebSocket (MQTT 5, section 6; RFC 6455) around another connector, usually TLS.
 ///
@@ -156,7 +158,10 @@ fn advice(refusal: &Refusal<'_>) -> Option<String> {
     Some(match refusal.status() {
         300..=399 => {
             match refusal.header(LOCATION.as_str()).and_then(|location| location.split('?').next()) {
-                Some(location) => format!("it points to {location:?}: connect there, if you trust it"),
+                Some(location) => {
+                    let shown: String = location.chars().take(SHOWN).collect();
+                    format!("it points to {shown:?}: connect there, if you trust it")
+                }
                 None => "it points elsewhere without saying where".into(),
             }
         }
