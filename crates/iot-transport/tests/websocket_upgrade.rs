@@ -135,6 +135,23 @@ async fn a_refusal_tells_the_servers_reason_and_what_to_do() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_even_if_its_body_is_still_coming_at_the_deadline() {
+    for seconds in [1, 2, 30] {
+        let (inner, mut peer) = pipe(1024);
+        let socket = WebSocket::new(inner);
+        let attempt = Attempt::within(1, Duration::from_secs(seconds));
+        let answering = async {
+            peer.head().await;
+            peer.say("HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n2\r\nNo\r\n").await;
+        };
+        let (refused, ()) = tokio::join!(socket.connect(&attempt), answering);
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.http_status()), (Kind::HttpRefused, Some(403)), "{error}");
+        assert!(error.to_string().contains(": \"No\""), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_is_not_the_one_to_our_request_is_refused() {
     let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";

@@ -205,12 +205,14 @@ impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
 
         let io = self.inner.connect(attempt).await?;
         attempt.enter(Phase::Upgrade);
-        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call)).await.map_err(|_| {
-            self.failed(
+        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call, attempt.deadline()))
+            .await
+            .map_err(|_| {
+                self.failed(
                 Kind::TimedOut,
                 "the server did not answer the upgrade before the deadline; check that this port speaks HTTP",
             )
-        })?;
+            })?;
         match outcome {
             Ok(Outcome::Switched(Switched { headers, io, rest })) => {
                 self.check(&headers, &key)?;
