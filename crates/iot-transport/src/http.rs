@@ -14,6 +14,7 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::kind_of;
 use crate::{ConnectError, ConnectErrorKind as Kind, Phase};
@@ -64,10 +65,11 @@ pub(crate) struct Answer {
 /// Why there is no answer.
 pub(crate) struct HttpError(hyper::Error);
 
-/// Sends the request over the stream and waits for the answer; the caller sets the time limit.
+/// Sends the request over the stream and waits for the answer. The caller sets the time limit; by this deadline, a body
+/// is waited for no longer.
 ///
 /// A stream that does not switch protocols is closed. Dropping the future closes it, too.
-pub(crate) async fn exchange<Io>(io: Io, call: Call) -> Result<Outcome<Io>, HttpError>
+pub(crate) async fn exchange<Io>(io: Io, call: Call, deadline: Instant) -> Result<Outcome<Io>, HttpError>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
@@ -84,7 +86,7 @@ where
         if switches(response.status(), tunnel) {
             return Ok((response.status(), response.into_parts().0.headers, None));
         }
-        let (head, body) = split(response).await;
+        let (head, body) = split(response, deadline).await;
         Ok((head.0, head.1, Some(body)))
     });
     let (status, headers, body) = poll_fn(|cx| {
@@ -108,11 +110,11 @@ fn switches(status: StatusCode, tunnel: bool) -> bool {
     if tunnel { status.is_success() } else { status == StatusCode::SWITCHING_PROTOCOLS }
 }
 
-async fn split(response: Response<Incoming>) -> ((StatusCode, HeaderMap), Bytes) {
+async fn split(response: Response<Incoming>, deadline: Instant) -> ((StatusCode, HeaderMap), Bytes) {
     let (head, body) = response.into_parts();
     let mut kept = BytesMut::new();
     // Whatever is missing at the end is missing: the head has said the most.
-    let _ = tokio::time::timeout(BODY_TIME, keep(body, &mut kept)).await;
+    let _ = timeout_at(deadline, timeout(BODY_TIME, keep(body, &mut kept))).await;
     ((head.status, head.headers), kept.freeze())
 }
 
@@ -139,7 +141,7 @@ pub(crate) async fn fetch<C: crate::Connector>(
     let failed = |error: ConnectError| error.at_endpoint(connector.endpoint());
     let io = connector.connect(attempt).await?;
     attempt.enter(Phase::Credentials);
-    match tokio::time::timeout_at(attempt.deadline(), exchange(io, call)).await {
+    match timeout_at(attempt.deadline(), exchange(io, call, attempt.deadline())).await {
         Ok(Ok(Outcome::Answer(answer))) => Ok(answer),
         Ok(Ok(Outcome::Switched(_))) => {
             let reason = format!("{server} switched to another protocol, unasked");

@@ -118,13 +118,15 @@ impl<C: Connector> Connector for HttpProxy<C> {
         let call = self.call().inspect_err(|_| attempt.enter(Phase::Proxy))?;
         let io = self.inner.connect(attempt).await?;
         attempt.enter(Phase::Proxy);
-        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call)).await.map_err(|_| {
-            self.failed(
+        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call, attempt.deadline()))
+            .await
+            .map_err(|_| {
+                self.failed(
                 Kind::TimedOut,
                 "the proxy did not answer before the deadline; check that this is an HTTP proxy, and that it \
                  reaches the host",
             )
-        })?;
+            })?;
         match outcome {
             Ok(Outcome::Switched(Switched { io, rest, .. })) => Ok(Tunnel { io, rest }),
             Ok(Outcome::Answer(answer)) => Err(self.refused(&answer)),

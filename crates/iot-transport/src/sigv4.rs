@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -21,6 +21,8 @@ use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Phase};
 const SERVICE: &str = "iotdevicegateway";
 /// How long a presigned request says that it is good for. AWS IoT Core takes it for some minutes whatever it says.
 const EXPIRES_IN: Duration = Duration::from_secs(86_400);
+/// 10000-01-01T00:00:00Z, which four digits cannot name any more. The signer would panic.
+const END_OF_DATES: Duration = Duration::from_secs(253_402_300_800);
 /// How far AWS lets a client's clock be off.
 const SKEW: Duration = Duration::from_secs(5 * 60);
 
@@ -99,7 +101,7 @@ impl SigV4 {
     ///
     /// # Errors
     ///
-    /// The region is not known, or host or path cannot be part of a URL.
+    /// The region is not known, host or path cannot be part of a URL, or the time is before 1970 or after 9999.
     ///
     /// ```
     /// use std::time::{Duration, UNIX_EPOCH};
@@ -152,6 +154,10 @@ impl SigV4 {
     ) -> Result<Vec<(String, Zeroizing<String>)>, ConnectError> {
         // The signer's own errors may quote the request.
         let wrong = |what: &str| failed(Kind::Configuration, format!("the request cannot be signed: {what}"));
+        if !time.duration_since(UNIX_EPOCH).is_ok_and(|since| since < END_OF_DATES) {
+            let clock = "the clock's year is before 1970 or after 9999; set this device's clock";
+            return Err(wrong(clock).with_retryable(true));
+        }
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.session_token_mode = SessionTokenMode::Exclude;
@@ -268,7 +274,6 @@ impl fmt::Debug for SigV4 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
 
     const HOST: &str = "abc123example-ats.iot.us-east-1.amazonaws.com";
 
@@ -337,6 +342,25 @@ mod tests {
         assert_eq!(expires(Duration::ZERO), "1");
         assert_eq!(expires(Duration::from_secs(300)), "300");
         assert_eq!(expires(Duration::MAX), "604800");
+    }
+
+    #[test]
+    fn a_time_that_no_date_can_name_is_an_error_that_may_pass() {
+        let signer = SigV4::new(credentials(None));
+        let url = |time| signer.presigned_url(HOST, "/mqtt", &credentials(None), time);
+        let far = Duration::from_secs(u64::MAX / 4);
+        let ends =
+            [UNIX_EPOCH.checked_sub(far), UNIX_EPOCH.checked_add(END_OF_DATES), UNIX_EPOCH.checked_add(far)];
+        for time in ends.into_iter().flatten() {
+            let error = url(time).unwrap_err();
+            assert!(error.reason().contains("clock") && error.is_retryable(), "{error}");
+        }
+        for (time, date) in [
+            (UNIX_EPOCH, "19700101T000000Z"),
+            (UNIX_EPOCH + END_OF_DATES - Duration::from_nanos(100), "99991231T235959Z"),
+        ] {
+            assert!(url(time).unwrap().contains(date));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The stream beside another implementation, tungstenite, and under two tasks.
+//! The stream beside another implementation, tungstenite, and under a flood of pings.
 #![cfg(feature = "websocket")]
 #![allow(
     clippy::unwrap_used,
@@ -111,48 +111,6 @@ proptest! {
             _ => false,
         };
         prop_assert!(alike, "{wire:?}: {our_end:?} {their_end:?}");
-    }
-}
-
-/// Each side has one task that writes and one that reads, and both sides write all the time through a pipe that holds a
-/// few bytes, with pings of the server's between: nobody may be forgotten, and nobody may wait for a reader that waits for
-/// a writer.
-#[tokio::test]
-async fn two_tasks_on_each_side_and_a_narrow_pipe_lose_nothing() {
-    const TOTAL: usize = 300_000;
-    let data: Vec<u8> = (0..TOTAL).map(|n| n as u8).collect();
-    for size in [16, 100, 5000] {
-        let (ours, theirs) = duplex(size);
-        let sides = [
-            WebSocketIo::new(ours, Vec::new(), Role::Client),
-            WebSocketIo::new(theirs, Vec::new(), Role::Server),
-        ];
-        let mut tasks = Vec::new();
-        for side in sides {
-            let (mut read, mut write) = tokio::io::split(side);
-            let (data, expected) = (data.clone(), data.clone());
-            let writing = tokio::spawn(async move {
-                for (number, chunk) in data.chunks(777).enumerate() {
-                    write.write_all(chunk).await.unwrap();
-                    if number % 3 == 0 {
-                        write.flush().await.unwrap();
-                    }
-                }
-                write.flush().await.unwrap();
-                write
-            });
-            let reading = tokio::spawn(async move {
-                let mut buffer = vec![0; TOTAL];
-                read.read_exact(&mut buffer).await.unwrap();
-                assert!(buffer == expected);
-                read
-            });
-            tasks.push((writing, reading));
-        }
-        for (writing, reading) in tasks {
-            let whole = reading.await.unwrap().unsplit(writing.await.unwrap());
-            drop(whole);
-        }
     }
 }
 

@@ -123,6 +123,7 @@ async fn a_refusal_tells_the_servers_reason_and_what_to_do() {
             "HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/mqtt?secret=1\r\n\r\n".into(),
             "\"https://elsewhere.example/mqtt\"",
         ),
+        (format!("HTTP/1.1 302 Found\r\nlocation: /{}\r\n\r\n", "x".repeat(9_000)), "points to \"/xxx"),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into(), "nothing is served at this path"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".into(), "not a WebSocket endpoint"),
         ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".into(), "try again later"),
@@ -131,6 +132,23 @@ async fn a_refusal_tells_the_servers_reason_and_what_to_do() {
         assert_eq!(error.kind(), Kind::HttpRefused);
         assert!(error.to_string().contains(words), "{error}");
         assert!(!error.to_string().contains("secret") && error.to_string().len() < 700, "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_even_if_its_body_is_still_coming_at_the_deadline() {
+    for seconds in [1, 2, 30] {
+        let (inner, mut peer) = pipe(1024);
+        let socket = WebSocket::new(inner);
+        let attempt = Attempt::within(1, Duration::from_secs(seconds));
+        let answering = async {
+            peer.head().await;
+            peer.say("HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n2\r\nNo\r\n").await;
+        };
+        let (refused, ()) = tokio::join!(socket.connect(&attempt), answering);
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.http_status()), (Kind::HttpRefused, Some(403)), "{error}");
+        assert!(error.to_string().contains(": \"No\""), "{error}");
     }
 }
 

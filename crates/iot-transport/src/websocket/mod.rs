@@ -30,6 +30,8 @@ pub use stream::WebSocketIo;
 const PATH: &str = "/mqtt";
 /// The subprotocol of MQTT 3.1.1 and 5 (MQTT 5, section 6).
 const SUBPROTOCOL: &str = "mqtt";
+/// The most characters of an address elsewhere that are shown.
+const SHOWN: usize = 300;
 
 /// A side of a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +175,10 @@ fn advice(refusal: &Refusal<'_>) -> Option<String> {
     Some(match refusal.status() {
         300..=399 => {
             match refusal.header(LOCATION.as_str()).and_then(|location| location.split('?').next()) {
-                Some(location) => format!("it points to {location:?}: connect there, if you trust it"),
+                Some(location) => {
+                    let shown: String = location.chars().take(SHOWN).collect();
+                    format!("it points to {shown:?}: connect there, if you trust it")
+                }
                 None => "it points elsewhere without saying where".into(),
             }
         }
@@ -217,12 +222,14 @@ impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
 
         let io = self.inner.connect(attempt).await?;
         attempt.enter(Phase::Upgrade);
-        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call)).await.map_err(|_| {
-            self.failed(
+        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call, attempt.deadline()))
+            .await
+            .map_err(|_| {
+                self.failed(
                 Kind::TimedOut,
                 "the server did not answer the upgrade before the deadline; check that this port speaks HTTP",
             )
-        })?;
+            })?;
         match outcome {
             Ok(Outcome::Switched(Switched { headers, io, rest })) => {
                 self.check(&headers, &key)?;
