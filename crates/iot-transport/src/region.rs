@@ -61,8 +61,8 @@ impl fmt::Display for UnknownRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the host name {:?} does not tell the AWS region: say it, since only names such as \
-             abc-ats.iot.eu-west-1.amazonaws.com do",
+            "the host name {:?} does not tell the AWS region, as abc-ats.iot.eu-west-1.amazonaws.com does: give the \
+             region apart from it",
             self.host
         )
     }
@@ -112,7 +112,7 @@ mod tests {
             "a.beta.us-east-1.amazonaws.com",
         ] {
             let error = region_of(host).unwrap_err();
-            assert!(error.to_string().contains("say it"), "{host}");
+            assert!(error.to_string().contains("give the region"), "{host}");
         }
         assert!(region_of(&"x".repeat(10_000)).unwrap_err().to_string().len() < 300);
     }

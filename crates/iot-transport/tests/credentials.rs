@@ -338,7 +338,7 @@ async fn the_end_of_the_chain_lists_what_each_source_said() {
     assert!(text.starts_with("no AWS credentials were found: explicit credentials: the access key id is empty; environment: AWS_ACCESS_KEY_ID is set and"), "{text}");
     assert!(
         text.contains("; shared credentials file: there is no file ")
-            && text.ends_with("give one of them what it needs"),
+            && text.ends_with("set up one of these"),
         "{text}"
     );
     assert_eq!(format!("{chain:?}"), r#"["explicit credentials", "environment", "shared credentials file"]"#);

@@ -79,7 +79,7 @@ async fn a_refused_port_is_told_with_its_address_and_what_to_check_boxed_or_not(
             error.to_string(),
             format!(
                 "TCP connection to 127.0.0.1:{port} failed: 127.0.0.1:{port}: connection refused; check the \
-                 port, and that the broker is running"
+                 port, and that the server is running"
             )
         );
     }

@@ -97,3 +97,26 @@ async fn a_certificate_that_expires_while_the_device_runs_is_found_out_at_the_ne
     assert_eq!((error.kind(), error.is_retryable()), (ConnectErrorKind::Configuration, true), "{error}");
     assert!(error.to_string().contains("expired on 2025-01-15"), "{error}");
 }
+
+#[test]
+fn a_certificate_of_version_1_is_told_from_a_damaged_one() {
+    // Made by hand, since nobody makes them on purpose: the fields behind the version that is not there.
+    let element =
+        |tag: u8, contents: &[u8]| [&[tag, u8::try_from(contents.len()).unwrap()], contents].concat();
+    let dates = [element(0x17, b"240115120000Z"), element(0x17, b"490115120000Z")].concat();
+    let fields = [
+        element(0x02, &[1]),
+        element(0x30, &[]),
+        element(0x30, &[]),
+        element(0x30, &dates),
+        element(0x30, &[]),
+        element(0x30, &[]),
+    ];
+    let certificate = element(0x30, &element(0x30, &fields.concat()));
+    let key = KeyPair::generate().unwrap();
+    let identity = Identity::new(Material::bytes(certificate), Material::bytes(key.serialize_der()));
+    let options = TlsOptions::new(Ca::new().anchors()).identity(identity).provider(providers().remove(0));
+    let error = options.check().unwrap_err();
+    assert_eq!(error.kind(), Kind::UnusableCertificate);
+    assert!(error.to_string().contains("X.509 certificate of version 1"), "{error}");
+}

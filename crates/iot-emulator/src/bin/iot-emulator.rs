@@ -34,8 +34,8 @@ struct Arguments {
     #[arg(long)]
     plain_port: Option<u16>,
 
-    /// Directory for ca.pem, device.pem and device.key [default: iot-emulator-certs in the system's temporary
-    /// directory]
+    /// Directory for ca.pem, device.pem and device.key [default: iot-emulator-certs-PORT in the system's
+    /// temporary directory]
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
 
@@ -75,7 +75,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     let emulator = builder.start().await.map_err(|error| format!("{error} (see --help)"))?;
 
-    let directory = arguments.certs.unwrap_or_else(|| std::env::temp_dir().join("iot-emulator-certs"));
+    // One for each that runs: the next one's files are not to take the place of these.
+    let of_its_own = || std::env::temp_dir().join(format!("iot-emulator-certs-{}", emulator.port()));
+    let directory = arguments.certs.unwrap_or_else(of_its_own);
     // The printed commands are to work from any directory.
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     let files = emulator.credentials().write_to(&directory).map_err(|error| {

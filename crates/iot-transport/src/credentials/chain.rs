@@ -100,7 +100,7 @@ impl Chain {
         }
         let text = match said.as_slice() {
             [] => "the chain has no sources; add one with Chain::then".to_owned(),
-            said => format!("{}; give one of them what it needs", said.join("; ")),
+            said => format!("{}; set up one of these", said.join("; ")),
         };
         Err(CredentialsError::not_loaded(text))
     }

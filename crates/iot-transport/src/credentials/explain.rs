@@ -66,7 +66,8 @@ fn details(error: &CredentialsError) -> String {
             }
             said.push_str(&text);
         }
-        next = error.source();
+        // It has put what is beneath it into words already.
+        next = if error.is::<crate::ConnectError>() { None } else { error.source() };
     }
     shorten(said)
 }

@@ -27,6 +27,34 @@
 //! Cancelling: dropping the future of any of them gives up the request. A file read that is under way runs to its
 //! end on tokio's blocking pool, where its result is dropped.
 //!
+//! A source of one's own gives a future of its credentials:
+//!
+//! ```
+//! use iot_transport::credentials::{Credentials, CredentialsError, ProvideCredentials, future};
+//!
+//! #[derive(Debug)]
+//! struct Vault;
+//!
+//! impl Vault {
+//!     async fn ask(&self) -> Result<Credentials, CredentialsError> {
+//!         // An expiry lets `SigV4` and `Cached` keep them; without one they are asked for at each attempt.
+//!         Ok(Credentials::new("AKIDEXAMPLE", "secret", None, None, "vault"))
+//!     }
+//! }
+//!
+//! impl ProvideCredentials for Vault {
+//!     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+//!     where
+//!         Self: 'a,
+//!     {
+//!         future::ProvideCredentials::new(self.ask())
+//!     }
+//! }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # assert!(Vault.provide_credentials().await.is_ok());
+//! # }
+//! ```
+//!
 //! ```
 //! use iot_transport::credentials::{Chain, Environment, ProvideCredentials, explain};
 //!
@@ -70,6 +98,7 @@ mod timestamp;
 pub use aws_credential_types;
 pub use aws_credential_types::Credentials;
 pub use aws_credential_types::provider::error::CredentialsError;
+pub use aws_credential_types::provider::future;
 pub use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 pub use cached::Cached;
 pub use chain::Chain;

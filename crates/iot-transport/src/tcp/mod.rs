@@ -135,7 +135,7 @@ const NAMED: usize = 4;
 fn no_address_answered(tried: Vec<Tried>) -> ConnectError {
     let kind = summary(&tried);
     let advice = match kind {
-        ConnectErrorKind::Refused => "; check the port, and that the broker is running",
+        ConnectErrorKind::Refused => "; check the port, and that the server is running",
         ConnectErrorKind::Unreachable => "; check that this device is on a network that leads there",
         ConnectErrorKind::TimedOut => "; check the host and port: a firewall may be dropping the packets",
         _ => "",
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(
             error.reason(),
             "10.0.0.1:1: no route to it, 10.0.0.1:2: connection refused, 10.0.0.1:3: no answer before the \
-             deadline; check the port, and that the broker is running"
+             deadline; check the port, and that the server is running"
         );
     }
 

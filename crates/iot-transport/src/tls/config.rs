@@ -87,13 +87,13 @@ impl Loader {
         let (kind, what) = if self.options.present_outdated {
             return Ok(());
         } else if now > validity.not_after {
-            (Kind::ExpiredCertificate, format!("it expired on {}: renew it", validity.not_after))
+            (Kind::ExpiredCertificate, format!("it expired on {}: renew it, or", validity.not_after))
         } else if now < validity.not_before {
-            (Kind::CertificateNotYetValid, format!("it is not valid before {}", validity.not_before))
+            (Kind::CertificateNotYetValid, format!("it is not valid before {}:", validity.not_before))
         } else {
             return Ok(());
         };
-        Err(text.wrong(kind, &format!("{what}, or set this device's clock, which says {now}")))
+        Err(text.wrong(kind, &format!("{what} set this device's clock, which says {now}")))
     }
 }
 
@@ -253,8 +253,14 @@ fn certified_key(
 }
 
 fn unusable_certificate(text: &Text, error: RustlsError) -> TlsSetupError {
-    text.wrong(Kind::UnusableCertificate, "a certificate in it cannot be parsed; copy the file again")
-        .because(error)
+    let outdated_form = text.certificates().is_ok_and(|all| all.iter().any(|one| der::is_version_1(one)));
+    let what = if outdated_form {
+        "it is an X.509 certificate of version 1, which is not taken; issue it again as version 3 (`openssl x509 -req` \
+         makes one when it is given extensions by -extfile)"
+    } else {
+        "a certificate in it cannot be parsed; copy the file again"
+    };
+    text.wrong(Kind::UnusableCertificate, what).because(error)
 }
 
 /// The system's clock; a time before 1970 is no time, where rustls's own clock would panic.

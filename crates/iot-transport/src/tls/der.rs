@@ -36,6 +36,12 @@ pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
     Some(Validity { not_before: dates.time()?, not_after: dates.time()? })
 }
 
+/// Whether this is a certificate of version 1, which has no field for its version.
+pub(super) fn is_version_1(certificate: &[u8]) -> bool {
+    let fields = || Der(certificate).take(SEQUENCE).and_then(|outer| Der(outer).take(SEQUENCE));
+    validity(certificate).is_some() && fields().is_some_and(|fields| Der(fields).next() == Some(INTEGER))
+}
+
 /// Whether this is an encrypted private key (RFC 5958, section 3): a sequence that begins with an algorithm.
 pub(super) fn is_encrypted_key(blob: &[u8]) -> bool {
     let algorithm = || {
