@@ -119,12 +119,12 @@ impl crate::websocket::Authorizer for CustomAuthorizer {
     ) -> Result<(), crate::ConnectError> {
         if self.in_query {
             for (key, value) in self.encoded() {
-                request.add_encoded_query(&key, &value);
+                request.add_encoded_query(&key, &value, key != NAME);
             }
             return Ok(());
         }
         if let Some(name) = &self.name {
-            request.add_header(NAME, name)?;
+            request.add_public_header(NAME, name)?;
         }
         if let Some(signature) = &self.signature {
             let plain = percent_encoding::percent_decode_str(signature).decode_utf8_lossy();

@@ -12,10 +12,9 @@ use http_body_util::Full;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout_at;
 use zeroize::Zeroizing;
 
-use crate::http::{self, Answer, Call, Outcome, Switched};
+use crate::http::{self, Answer, Body, Call, Outcome, Switched};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, Endpoint, Phase};
 
 /// A tunnel through an HTTP proxy to the host that is really meant.
@@ -86,6 +85,9 @@ impl<C: Connector> HttpProxy<C> {
         let status = answer.status;
         let advice = match status.as_u16() {
             407 if self.authorization.is_some() => "; it does not take this user name and password",
+            407 if !answer.headers.contains_key(PROXY_AUTHENTICATE) => {
+                "; it wants authentication and does not say of which kind"
+            }
             407 if !offers_basic(answer) => {
                 "; it wants authentication of a kind other than Basic, which is the only one spoken here"
             }
@@ -118,18 +120,13 @@ impl<C: Connector> Connector for HttpProxy<C> {
         let call = self.call().inspect_err(|_| attempt.enter(Phase::Proxy))?;
         let io = self.inner.connect(attempt).await?;
         attempt.enter(Phase::Proxy);
-        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call)).await.map_err(|_| {
-            self.failed(
-                Kind::TimedOut,
-                "the proxy did not answer before the deadline; check that this is an HTTP proxy, and that it \
-                 reaches the host",
-            )
-        })?;
-        match outcome {
+        match http::exchange(io, call, attempt.deadline(), Body::Excerpt).await {
             Ok(Outcome::Switched(Switched { io, rest, .. })) => Ok(Tunnel { io, rest }),
             Ok(Outcome::Answer(answer)) => Err(self.refused(&answer)),
             Err(error) => {
-                Err(error.into_connect_error(Phase::Proxy, "the proxy").with_address(self.address()))
+                let late = "the proxy did not answer before the deadline; check that this is an HTTP proxy, and that it \
+                            reaches the host";
+                Err(error.into_connect_error(Phase::Proxy, "the proxy", late).with_address(self.address()))
             }
         }
     }

@@ -21,6 +21,8 @@ use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Phase};
 const SERVICE: &str = "iotdevicegateway";
 /// How long a presigned request says that it is good for. AWS IoT Core takes it for some minutes whatever it says.
 const EXPIRES_IN: Duration = Duration::from_secs(86_400);
+/// Of the parameters that a signature adds, those that nobody else is to see.
+const SECRET: [&str; 2] = ["X-Amz-Signature", "X-Amz-Security-Token"];
 /// How far AWS lets a client's clock be off.
 const SKEW: Duration = Duration::from_secs(5 * 60);
 
@@ -196,7 +198,11 @@ impl Authorizer for SigV4 {
         request.bare_host();
         let time = (self.clock)();
         for (name, value) in self.sign(request.host(), request.path(), &region, &credentials, time)? {
-            request.add_query(&name, &value);
+            if SECRET.contains(&name.as_str()) {
+                request.add_query(&name, &value);
+            } else {
+                request.add_public_query(&name, &value);
+            }
         }
         Ok(Presigned { region, expiry: credentials.expiry() })
     }

@@ -9,13 +9,11 @@ use serde_json::Value;
 use super::keys::{self, Named};
 use super::{Credentials, CredentialsError};
 use crate::http::{self, Answer, Call};
+use crate::words::{Secrets, quoted};
 use crate::{Attempt, BoxConnector, ConnectError, ConnectErrorKind as Kind, Connector};
 
 /// How long one question may take, unless told otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most characters of a service's own words that are shown.
-const SAID: usize = 300;
 
 /// A service that gives credentials, and the way to it.
 #[derive(Clone, Debug)]
@@ -94,15 +92,12 @@ fn failed(error: ConnectError) -> CredentialsError {
 }
 
 impl Reply {
-    /// What the service said in its `message`, for a person to read: ` ("...")`, or nothing.
-    pub(super) fn said(&self) -> String {
+    /// What the service said in its `message`, for a person to read: ` ("...")`, or nothing; `secrets` are those of the
+    /// question.
+    pub(super) fn said(&self, secrets: &Secrets) -> String {
         let message = self.json.get("message").or_else(|| self.json.get("Message")).and_then(Value::as_str);
-        match message {
-            Some(message) => {
-                let shown: String = message.chars().take(SAID).collect();
-                format!(" ({shown:?})")
-            }
-            None => String::new(),
-        }
+        message
+            .and_then(|message| quoted(message, secrets))
+            .map_or_else(String::new, |shown| format!(" ({shown:?})"))
     }
 }
