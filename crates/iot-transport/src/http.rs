@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -15,6 +15,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use crate::error::kind_of;
 use crate::{ConnectError, ConnectErrorKind as Kind, Phase};
@@ -59,7 +60,7 @@ pub(crate) struct Answer {
         not(feature = "websocket"),
         expect(dead_code, reason = "what a proxy says is a page for people")
     )]
-    pub(crate) body: Bytes,
+    pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
 /// How much of an answer's body is wanted.
@@ -143,8 +144,8 @@ fn switches(status: StatusCode, tunnel: bool) -> bool {
 }
 
 /// What is there of a body in time.
-async fn excerpt(mut body: Incoming, deadline: Instant) -> Bytes {
-    let mut kept = BytesMut::new();
+async fn excerpt(mut body: Incoming, deadline: Instant) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::new());
     let until = Instant::now().checked_add(BODY_TIME).map_or(deadline, |soon| soon.min(deadline));
     let filled = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -158,13 +159,14 @@ async fn excerpt(mut body: Incoming, deadline: Instant) -> Bytes {
     };
     // Whatever is missing at the end is missing: the head has said the most.
     let _ = timeout_at(until, filled).await;
-    kept.freeze()
+    kept
 }
 
-/// A body up to its end.
+/// A body up to its end; it may be a secret.
 #[cfg(any(feature = "cognito", feature = "iot-credentials"))]
-async fn whole(mut body: Incoming) -> Result<Bytes, HttpError> {
-    let mut kept = BytesMut::new();
+async fn whole(mut body: Incoming) -> Result<Zeroizing<Vec<u8>>, HttpError> {
+    // Room for all of it from the start: a buffer that grows leaves what it held behind.
+    let mut kept = Zeroizing::new(Vec::with_capacity(BODY));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(HttpError::Body)?;
         let Some(data) = frame.data_ref() else { continue };
@@ -173,7 +175,7 @@ async fn whole(mut body: Incoming) -> Result<Bytes, HttpError> {
         }
         kept.extend_from_slice(data);
     }
-    Ok(kept.freeze())
+    Ok(kept)
 }
 
 /// Dials, asks and gives the answer, within the attempt's deadline; `server` is who is asked ("the Cognito service").

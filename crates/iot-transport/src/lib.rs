@@ -19,6 +19,8 @@ mod connector;
 pub mod credentials;
 mod custom_authorizer;
 mod error;
+#[cfg(any(feature = "tls", feature = "sigv4"))]
+mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use hyper::StatusCode;
 use hyper::header::{HOST, HeaderValue};
 use serde_json::Value;
+use zeroize::Zeroize as _;
 
 use super::keys::{self, Named};
 use super::{Credentials, CredentialsError};
@@ -24,7 +25,7 @@ pub(super) struct Service {
     pub(super) timeout: Duration,
 }
 
-/// A service's answer.
+/// A service's answer, which is wiped when it is dropped.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     /// Null if it was no JSON.
@@ -88,6 +89,22 @@ fn failed(error: ConnectError) -> CredentialsError {
     match error.kind() {
         Kind::Configuration => CredentialsError::invalid_configuration(error),
         _ => CredentialsError::provider_error(error),
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        wipe(&mut self.json);
+    }
+}
+
+/// Wipes every text in it. The parser has no more than 128 levels.
+fn wipe(json: &mut Value) {
+    match json {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
