@@ -14,7 +14,7 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::error::kind_of;
@@ -146,7 +146,6 @@ fn switches(status: StatusCode, tunnel: bool) -> bool {
 /// What is there of a body in time.
 async fn excerpt(mut body: Incoming, deadline: Instant) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::new());
-    let until = Instant::now().checked_add(BODY_TIME).map_or(deadline, |soon| soon.min(deadline));
     let filled = async {
         while let Some(Ok(frame)) = body.frame().await {
             let Some(data) = frame.data_ref() else { continue };
@@ -158,7 +157,7 @@ async fn excerpt(mut body: Incoming, deadline: Instant) -> Zeroizing<Vec<u8>> {
         }
     };
     // Whatever is missing at the end is missing: the head has said the most.
-    let _ = timeout_at(until, filled).await;
+    let _ = timeout(BODY_TIME, timeout_at(deadline, filled)).await;
     kept
 }
 
