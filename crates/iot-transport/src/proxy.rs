@@ -48,9 +48,9 @@ impl<C: Connector> HttpProxy<C> {
     /// way to it unless that is TLS. A colon in the user name cannot be told from the one behind it. Default: none.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        let plain = Zeroizing::new(format!("{user}:{password}"));
+        let plain = Zeroizing::new([user, ":", password].concat());
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(plain.as_bytes()));
-        self.authorization = Some(Zeroizing::new(format!("Basic {}", encoded.as_str())));
+        self.authorization = Some(Zeroizing::new(["Basic ", encoded.as_str()].concat()));
         self
     }
 

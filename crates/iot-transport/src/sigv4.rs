@@ -13,6 +13,7 @@ use aws_sigv4::sign::v4;
 use zeroize::Zeroizing;
 
 use crate::credentials::Cached;
+use crate::custom_authorizer::encoded;
 use crate::region::region_of;
 use crate::websocket::{Authorizer, Refusal, UpgradeRequest};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Phase};
@@ -123,15 +124,19 @@ impl SigV4 {
         time: SystemTime,
     ) -> Result<Zeroizing<String>, ConnectError> {
         let region = self.region_for(host)?;
-        let mut url = Zeroizing::new(format!("wss://{host}{path}"));
+        let mut parts = vec![Zeroizing::new(format!("wss://{host}{path}"))];
+        let mut separator = if path.contains('?') { "&" } else { "?" };
         for (name, value) in self.sign(host, path, &region, credentials, time)? {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push(separator);
-            url.push_str(&encoded(&name));
-            url.push('=');
-            url.push_str(&encoded(&value));
+            parts.extend([
+                separator.to_owned().into(),
+                encoded(&name),
+                "=".to_owned().into(),
+                encoded(&value),
+            ]);
+            separator = "&";
         }
-        Ok(url)
+        let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+        Ok(Zeroizing::new(parts.concat()))
     }
 
     fn region_for(&self, host: &str) -> Result<String, ConnectError> {
@@ -244,10 +249,6 @@ fn skew(ours: SystemTime, server: SystemTime) -> Option<String> {
             off.as_secs()
         )
     })
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, crate::custom_authorizer::RESERVED).to_string()
 }
 
 fn failed(kind: Kind, reason: impl Into<String>) -> ConnectError {

@@ -18,7 +18,7 @@ impl Secrets {
     /// Remembers a value, as it is and without its percent-encoding.
     pub(crate) fn add(&mut self, value: &str) {
         self.0.push(Zeroizing::new(value.to_owned()));
-        let plain = Zeroizing::new(percent_decode_str(value).decode_utf8_lossy().into_owned());
+        let plain = decoded(value);
         if plain.as_str() != value {
             self.0.push(plain);
         }
@@ -30,8 +30,9 @@ impl Secrets {
 
     /// Whether one of them is in the text, encoded or escaped perhaps.
     fn are_in(&self, text: &str) -> bool {
-        let unescaped = Zeroizing::new(text.replace('\\', ""));
-        let decoded = Zeroizing::new(percent_decode_str(&unescaped).decode_utf8_lossy().into_owned());
+        let mut unescaped = Zeroizing::new(String::with_capacity(text.len()));
+        unescaped.extend(text.chars().filter(|c| *c != '\\'));
+        let decoded = decoded(&unescaped);
         self.all()
             .any(|secret| text.contains(secret) || unescaped.contains(secret) || decoded.contains(secret))
     }
@@ -45,6 +46,14 @@ impl Secrets {
                 .any(|part| text.as_bytes().windows(STRETCH).any(|there| there == part))
         })
     }
+}
+
+/// The text without its percent-encoding.
+pub(crate) fn decoded(text: &str) -> Zeroizing<String> {
+    // Room for the longest outcome: what grows leaves what it held behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    bytes.extend(percent_decode_str(text));
+    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The words in a line of at most 300 characters, without control characters; `None` if there are none.

@@ -295,6 +295,43 @@ async fn giving_up_in_the_middle_of_an_upgrade_closes_the_stream() {
 
 #[cfg(feature = "sigv4")]
 #[tokio::test]
+async fn of_a_signed_request_only_signature_and_token_are_secrets() {
+    use iot_transport::SigV4;
+    use iot_transport::credentials::Credentials;
+
+    for (name, shown) in [
+        ("X-Amz-Credential", true),
+        ("X-Amz-Date", true),
+        ("X-Amz-SignedHeaders", true),
+        ("X-Amz-Signature", false),
+        ("X-Amz-Security-Token", false),
+    ] {
+        let (inner, mut peer) = pipe(4096);
+        let given =
+            Credentials::new("AKIDEXAMPLE", "secret", Some("TOKEN/EXAMPLE+abc==".into()), None, "test");
+        let socket = WebSocket::new(inner).authorizer(SigV4::new(given).region("eu-west-1"));
+        let attempt = attempt();
+        let answering = async {
+            let head = peer.head().await;
+            let query = head[0].split(['?', ' ']).nth(2).unwrap();
+            let value = query
+                .split('&')
+                .find_map(|part| part.strip_prefix(name))
+                .unwrap()
+                .trim_start_matches('=')
+                .to_owned();
+            peer.say(echo(&[format!("no {name} {value}")])).await;
+            value
+        };
+        let (result, value) = tokio::join!(socket.connect(&attempt), answering);
+        let error = result.map(drop).unwrap_err();
+        assert_eq!(error.to_string().contains(&value), shown, "{error}");
+        assert_eq!(error.reason().contains("repeats part of the request"), !shown, "{error}");
+    }
+}
+
+#[cfg(feature = "sigv4")]
+#[tokio::test]
 async fn temporary_credentials_are_kept_until_they_are_refused() {
     use iot_transport::SigV4;
     use iot_transport::credentials::aws_credential_types::provider::future;

@@ -5,10 +5,9 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use hyper::header::{DATE, HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::utf8_percent_encode;
 use zeroize::Zeroizing;
 
-use crate::custom_authorizer::RESERVED;
+use crate::custom_authorizer::encoded;
 use crate::http::Answer;
 use crate::words::{Secrets, quoted};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Endpoint, Phase};
@@ -134,18 +133,9 @@ impl UpgradeRequest {
     }
 
     fn append(&mut self, name: &str, value: &str) {
-        let mut longer = String::with_capacity(
-            self.query.len().saturating_add(name.len()).saturating_add(value.len() + 2),
-        );
-        longer.push_str(&self.query);
-        if !longer.is_empty() {
-            longer.push('&');
-        }
-        longer.push_str(name);
-        longer.push('=');
-        longer.push_str(value);
+        let separator = if self.query.is_empty() { "" } else { "&" };
         // The old one is wiped, where one that grows would be left behind.
-        self.query = Zeroizing::new(longer);
+        self.query = Zeroizing::new([self.query.as_str(), separator, name, "=", value].concat());
     }
 
     /// Adds a header, whose value is treated as a secret.
@@ -185,17 +175,13 @@ impl UpgradeRequest {
     pub(super) fn into_parts(self) -> Parts {
         let Self { host, port, path, query, headers, secrets } = self;
         let target =
-            Zeroizing::new(if query.is_empty() { path } else { format!("{path}?{}", query.as_str()) });
+            Zeroizing::new(if query.is_empty() { path } else { [&path, "?", query.as_str()].concat() });
         let host = match port {
             Some(port) => format!("{host}:{port}"),
             None => host,
         };
         Parts { target, host, headers, secrets }
     }
-}
-
-fn encoded(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(utf8_percent_encode(text, RESERVED).to_string())
 }
 
 impl fmt::Debug for UpgradeRequest {
