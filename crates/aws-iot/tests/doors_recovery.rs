@@ -68,7 +68,10 @@ async fn a_client_whose_temporary_credentials_are_revoked_long_before_they_expir
         assert!(emulator.kick("device").await);
         // The second attempt shows what was kept; its refusal is why the third asks.
         status.wait_for(|status| matches!(status, Status::Disconnected { .. })).await.unwrap();
-        status.wait_for(Status::is_connected).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), status.wait_for(Status::is_connected))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((client.stats().attempts, client.stats().connections), (3, 2));
         assert!(told.is_empty().await);
         there_and_back(&client).await;
