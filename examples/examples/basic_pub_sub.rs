@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_iot::{Ack, Client, Delivery, Message, Messages, OpError, QoS, Status, TopicFilter, TopicName};
 use clap::{Parser, ValueEnum};
-use examples::{ConnectionArgs, Failure, Interrupt, end, say, warn};
+use examples::{ConnectionArgs, Failure, Interrupt, end, say, session, warn};
 use tokio::time::MissedTickBehavior;
 
 /// Publishes to and subscribes from AWS IoT Core, or a local emulator when no endpoint is given.
@@ -49,25 +49,9 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<(), Failure> {
     check_topic(args)?;
-    let mut interrupt = Interrupt::listen()?;
-    let (builder, emulator) = args.connection.builder().await?;
-    let client = tokio::select! {
-        client = builder.client_id(&args.client_id).connect() => client?,
-        () = interrupt.requested() => return Ok(()),
-    };
-    let result = async {
-        say(format_args!("Connected as {}.", args.client_id))?;
-        tokio::select! {
-            result = talk(&client, args) => result,
-            () = interrupt.requested() => say("Interrupted."),
-        }
-    }
-    .await;
-    client.disconnect().await?;
-    if let Some(emulator) = emulator {
-        emulator.shutdown().await;
-    }
-    result.and_then(|()| say("Disconnected."))
+    let interrupt = Interrupt::listen()?;
+    let connection = args.connection.builder().await?;
+    session(connection, &args.client_id, interrupt, async |client| talk(client, args).await).await
 }
 
 /// A topic that is published to has no wildcards and belongs to no shared subscription.

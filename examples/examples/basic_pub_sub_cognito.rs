@@ -19,7 +19,7 @@ use aws_iot::crates::iot_transport::{Tcp, Tls, alpn};
 use aws_iot::credentials::Cognito;
 use aws_iot::{Address, Builder, Client, Material, Message, QoS, TlsOptions, TrustAnchors};
 use clap::Parser;
-use examples::{Failure, Interrupt, end, say, start_emulator};
+use examples::{Failure, Interrupt, end, say, session, start_emulator};
 use iot_emulator::Emulator;
 
 /// Publish and subscribe with credentials from an Amazon Cognito identity pool
@@ -61,28 +61,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<(), Failure> {
-    let mut interrupt = Interrupt::listen()?;
-    let (builder, emulator) = match (&args.endpoint, &args.pool) {
+    let interrupt = Interrupt::listen()?;
+    let connection = match (&args.endpoint, &args.pool) {
         (Some(endpoint), Some(pool)) => (to(args, endpoint, pool)?, None),
         _ => to_emulator().await.map(|(builder, emulator)| (builder, Some(emulator)))?,
     };
-    let client = tokio::select! {
-        client = builder.client_id(&args.client_id).connect() => client?,
-        () = interrupt.requested() => return Ok(()),
-    };
-    let result = async {
-        say(format_args!("Connected as {}.", args.client_id))?;
-        tokio::select! {
-            result = talk(&client, args) => result,
-            () = interrupt.requested() => say("Interrupted."),
-        }
-    }
-    .await;
-    client.disconnect().await?;
-    if let Some(emulator) = emulator {
-        emulator.shutdown().await;
-    }
-    result.and_then(|()| say("Disconnected."))
+    session(connection, &args.client_id, interrupt, async |client| talk(client, args).await).await
 }
 
 fn to(args: &Args, endpoint: &str, pool: &str) -> Result<Builder, Failure> {

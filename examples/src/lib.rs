@@ -1,4 +1,4 @@
-//! What the samples share: the flags that say where to connect to, Ctrl-C, and how a sample ends.
+//! What the samples share: the flags that say where to connect to, Ctrl-C, the frame of a session, and how a sample ends.
 
 /// The example of the workspace's README, held to compile.
 #[cfg(doctest)]
@@ -7,6 +7,7 @@ mod readme {}
 
 mod connection;
 mod interrupt;
+mod session;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 pub use connection::{ConnectionArgs, start_emulator};
 pub use interrupt::Interrupt;
+pub use session::session;
 
 /// What ends a sample early.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! `cargo xtask features`: every crate builds alone, with each of its features alone.
+//! `cargo xtask features`: every crate builds alone, with each of its features alone, and those that have crypto providers
+//! with each feature on each of them.
 
 use crate::Result;
 use crate::cargo::{cargo, stdout_of, timed, workspace_root};
@@ -49,6 +50,9 @@ struct Package {
     features: Vec<String>,
 }
 
+/// The features that stand for a crypto provider, of which a crate of ours has both or none.
+const PROVIDERS: [&str; 2] = ["aws-lc-rs", "ring"];
+
 /// One way to build one package.
 #[derive(Debug, PartialEq, Eq)]
 struct Build {
@@ -57,7 +61,8 @@ struct Build {
 }
 
 impl Package {
-    /// Without features, with each alone (`default` among them), with all.
+    /// Without features, with each alone (`default` among them), with all; with both crypto providers, and with each other
+    /// feature on each of them.
     fn builds(&self) -> Vec<Build> {
         let build = |flags: &[&str]| Build {
             package: self.name.clone(),
@@ -67,6 +72,22 @@ impl Package {
         builds.extend(
             self.features.iter().map(|feature| build(&["--no-default-features", "--features", feature])),
         );
+        if PROVIDERS.iter().all(|provider| self.features.iter().any(|feature| feature == provider)) {
+            builds.push(build(&["--no-default-features", "--features", &PROVIDERS.join(",")]));
+            let others = self
+                .features
+                .iter()
+                .filter(|feature| *feature != "default" && !PROVIDERS.contains(&feature.as_str()));
+            for (feature, provider) in
+                others.flat_map(|feature| PROVIDERS.map(|provider| (feature, provider)))
+            {
+                builds.push(build(&[
+                    "--no-default-features",
+                    "--features",
+                    &format!("{provider},{feature}"),
+                ]));
+            }
+        }
         builds.push(build(&["--all-features"]));
         builds
     }
@@ -108,12 +129,14 @@ mod tests {
     const METADATA: &str = r#"{"packages": [
         {"name": "codec", "manifest_path": "/somewhere/crates/codec/Cargo.toml",
          "features": {"default": ["std"], "std": []}},
+        {"name": "tls", "manifest_path": "/somewhere/crates/tls/Cargo.toml",
+         "features": {"aws-lc-rs": [], "default": [], "proxy": [], "ring": []}},
         {"name": "windows", "manifest_path": "C:\\somewhere\\crates\\windows\\Cargo.toml", "features": {}},
         {"name": "xtask", "manifest_path": "/somewhere/xtask/Cargo.toml", "features": {}}
     ]}"#;
 
     #[test]
-    fn a_crate_is_built_without_with_each_and_with_all_of_its_features() {
+    fn a_crate_is_built_without_with_each_and_with_all_of_its_features_and_on_each_provider() {
         let builds: Vec<String> = packages(METADATA)
             .unwrap()
             .iter()
@@ -127,6 +150,15 @@ mod tests {
                 "codec --no-default-features --features default",
                 "codec --no-default-features --features std",
                 "codec --all-features",
+                "tls --no-default-features",
+                "tls --no-default-features --features aws-lc-rs",
+                "tls --no-default-features --features default",
+                "tls --no-default-features --features proxy",
+                "tls --no-default-features --features ring",
+                "tls --no-default-features --features aws-lc-rs,ring",
+                "tls --no-default-features --features aws-lc-rs,proxy",
+                "tls --no-default-features --features ring,proxy",
+                "tls --all-features",
                 "windows --no-default-features",
                 "windows --all-features",
             ]

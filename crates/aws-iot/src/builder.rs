@@ -8,7 +8,7 @@ use bytes::Bytes;
 use iot_session::layers::{Backoff, Reconnect};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Config, Version, Will, stack};
-use iot_transport::{Address, CustomAuthorizer, Material, TrustAnchors};
+use iot_transport::{Address, BoxConnector, Connector, CustomAuthorizer, Identity, Material, TrustAnchors};
 use zeroize::Zeroizing;
 
 use crate::client::Client;
@@ -21,7 +21,33 @@ use crate::limits;
 ///
 /// See [`Builder`] for the settings; every one has a default.
 pub fn mutual_tls(endpoint: &str, certificate: Material, private_key: Material) -> Builder {
-    Builder::new(endpoint, Door::MutualTls { certificate, private_key })
+    mutual_tls_with(endpoint, Identity::new(certificate, private_key))
+}
+
+/// As [`mutual_tls`], with an identity whose private key this program need not see: in a TPM, behind PKCS#11 or in a secure
+/// element, by [`Identity::resolver`].
+pub fn mutual_tls_with(endpoint: &str, identity: Identity) -> Builder {
+    Builder::new(endpoint, Door::MutualTls(identity))
+}
+
+/// A connection over the streams of this connector: for ways to a broker that have no function of their own here.
+///
+/// Endpoint, TLS and whatever else lies below MQTT are the connector's: [`root_ca`](Builder::root_ca),
+/// [`port`](Builder::port) and what is said to be the same of region, proxy and the system's roots have no effect. All other
+/// settings have theirs.
+///
+/// ```no_run
+/// use aws_iot::crates::iot_transport::Tcp;
+///
+/// # async fn f() -> Result<(), aws_iot::Error> {
+/// // A broker on this very machine, without TLS.
+/// let client = aws_iot::over(Tcp::new("localhost", 1883)).client_id("my-device").connect().await?;
+/// # drop(client); Ok(()) }
+/// ```
+pub fn over(connector: impl Connector) -> Builder {
+    let connector = BoxConnector::new(connector);
+    let endpoint = connector.endpoint().map(ToString::to_string).unwrap_or_default();
+    Builder::new(&endpoint, Door::Own(connector))
 }
 
 /// A connection to `endpoint` by WebSocket on port 443, signed by AWS Signature Version 4 with what `credentials` gives at
@@ -101,13 +127,14 @@ impl Builder {
     }
 
     /// The CA that signed the server's certificate: for a custom domain, or a local broker. Default: Amazon's roots, which
-    /// the `-ats` endpoints chain to.
+    /// the `-ats` endpoints chain to. No effect with [`over`].
     pub fn root_ca(mut self, root_ca: Material) -> Self {
         self.way.anchors = TrustAnchors::ca(root_ca);
         self
     }
 
-    /// Trusts whom the operating system trusts, a company's own CA perhaps, instead of Amazon's roots.
+    /// Trusts whom the operating system trusts, a company's own CA perhaps, instead of Amazon's roots. No effect with
+    /// [`over`].
     #[cfg(feature = "platform-verifier")]
     #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
     pub fn platform_roots(mut self) -> Self {
@@ -116,14 +143,14 @@ impl Builder {
     }
 
     /// The port. Default: the endpoint's, else 8883 with a client certificate and 443 without. On 443 the protocol is
-    /// offered by ALPN, as AWS IoT Core asks.
+    /// offered by ALPN, as AWS IoT Core asks. No effect with [`over`].
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
     /// The AWS region that WebSocket connections are signed for, such as `eu-west-1`. Default: what the endpoint's name
-    /// tells; a custom domain tells none.
+    /// tells; a custom domain tells none. No effect but with `websocket`.
     #[cfg(feature = "websocket")]
     #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
     pub fn region(mut self, region: impl Into<String>) -> Self {
@@ -132,7 +159,11 @@ impl Builder {
     }
 
     /// Goes through an HTTP proxy, by CONNECT. It sees the endpoint's name and nothing of what goes through. Default: no
-    /// proxy; the environment is not looked at.
+    /// proxy; the environment is not looked at. No effect with [`over`].
+    ///
+    /// Only the connection to the endpoint does: credentials from Cognito or the AWS IoT credential provider are asked for
+    /// directly, unless their `over` was given an `HttpProxy`
+    /// ([`iot_transport`](crate::crates::iot_transport)) with TLS around it; those of the AWS SDK go as the SDK is told.
     #[cfg(feature = "proxy")]
     #[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
     pub fn proxy(mut self, proxy: crate::Proxy) -> Self {
@@ -205,8 +236,8 @@ impl Builder {
     }
 
     /// Whether the very first attempt is repeated, too, so that [`connect`](Self::connect) waits until the network is
-    /// there. What repeating cannot heal (a refused certificate, a refused client id) is still reported at once. Default:
-    /// no.
+    /// there, and the clock is set if the certificate is not valid by it. What repeating cannot heal (a refused
+    /// certificate, a refused client id) is still reported at once. Default: no.
     pub fn retry_first(mut self, retry: bool) -> Self {
         self.retry_first = retry;
         self
@@ -234,10 +265,8 @@ impl Builder {
     /// Nothing is left behind.
     pub async fn connect(self) -> Result<Client, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let endpoint: Address = self.endpoint.parse()?;
-        let port = self.port.or(endpoint.port()).unwrap_or(self.door.default_port());
+        let connector = self.connector()?;
         let engine = Engine::new(self.options()?);
-        let connector = self.door.connector(&self.way, endpoint.host(), port)?;
         let codec = engine.codec();
         let reconnect = Reconnect::new(self.backoff).retry_first(self.retry_first);
         let stage = stack(engine).layer(reconnect).into_stage();
@@ -250,6 +279,15 @@ impl Builder {
         runtime.spawn(driver.run());
         session.connect().await?;
         Ok(Client::new(session))
+    }
+
+    fn connector(&self) -> Result<BoxConnector, Error> {
+        if let Door::Own(connector) = &self.door {
+            return Ok(connector.clone());
+        }
+        let endpoint: Address = self.endpoint.parse()?;
+        let port = self.port.or(endpoint.port()).unwrap_or(self.door.default_port());
+        self.door.connector(&self.way, (endpoint.host(), port), self.retry_first)
     }
 
     fn options(&self) -> Result<ConnectOptions, Error> {

@@ -5,7 +5,7 @@ use std::fmt;
 #[cfg(feature = "proxy")]
 use iot_transport::HttpProxy;
 use iot_transport::{
-    BoxConnector, Connector, CustomAuthorizer, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors, alpn,
+    BoxConnector, Connector, CustomAuthorizer, Identity, Tcp, Tls, TlsOptions, TrustAnchors, alpn,
 };
 #[cfg(feature = "websocket")]
 use iot_transport::{SigV4, WebSocket};
@@ -21,15 +21,14 @@ const HTTPS: u16 = 443;
 /// Who the device says it is, and how.
 #[derive(Clone)]
 pub(crate) enum Door {
-    MutualTls {
-        certificate: Material,
-        private_key: Material,
-    },
+    MutualTls(Identity),
     CustomAuthorizer(CustomAuthorizer),
     #[cfg(feature = "websocket")]
     SigV4(SigV4),
     #[cfg(feature = "websocket")]
     WebSocketCustomAuthorizer(CustomAuthorizer),
+    /// Whatever the user has built.
+    Own(BoxConnector),
 }
 
 /// What lies between the device and the door.
@@ -105,25 +104,38 @@ impl fmt::Debug for Proxy {
 impl Door {
     pub(crate) fn default_port(&self) -> u16 {
         match self {
-            Self::MutualTls { .. } => MQTTS,
+            Self::MutualTls(_) => MQTTS,
             _ => HTTPS,
         }
     }
 
-    /// The connector through this door; everything that can be checked before dialling is.
-    pub(crate) fn connector(&self, way: &Way, host: &str, port: u16) -> Result<BoxConnector, Error> {
+    /// The connector through this door; everything that can be checked before dialling is. What may heal by itself
+    /// passes if it is `patient`.
+    pub(crate) fn connector(
+        &self,
+        way: &Way,
+        (host, port): (&str, u16),
+        patient: bool,
+    ) -> Result<BoxConnector, Error> {
         #[cfg(feature = "proxy")]
         if let Some(proxy) = &way.proxy {
-            return self.over(proxy.tunnel(host, port), way, port);
+            return self.over(proxy.tunnel(host, port), way, port, patient);
         }
-        self.over(Tcp::new(host, port), way, port)
+        self.over(Tcp::new(host, port), way, port, patient)
     }
 
-    fn over(&self, inner: impl Connector, way: &Way, port: u16) -> Result<BoxConnector, Error> {
+    fn over(
+        &self,
+        inner: impl Connector,
+        way: &Way,
+        port: u16,
+        patient: bool,
+    ) -> Result<BoxConnector, Error> {
         let options = TlsOptions::new(way.anchors.clone());
         let options = match self {
-            Self::MutualTls { certificate, private_key } => {
-                let options = options.identity(Identity::new(certificate.clone(), private_key.clone()));
+            Self::Own(connector) => return Ok(connector.clone()),
+            Self::MutualTls(identity) => {
+                let options = options.identity(identity.clone());
                 if port == HTTPS { options.alpn([alpn::MUTUAL_TLS]) } else { options }
             }
             Self::CustomAuthorizer(_) => options.alpn([alpn::CUSTOM_AUTHORIZER]),
@@ -131,9 +143,12 @@ impl Door {
             Self::SigV4(_) | Self::WebSocketCustomAuthorizer(_) => options.alpn([alpn::HTTP]),
         };
         let tls = Tls::new(inner, options);
-        tls.check()?;
+        match tls.check() {
+            Err(error) if patient && error.is_retryable() => {}
+            checked => checked?,
+        }
         Ok(match self {
-            Self::MutualTls { .. } | Self::CustomAuthorizer(_) => BoxConnector::new(tls),
+            Self::MutualTls(_) | Self::CustomAuthorizer(_) | Self::Own(_) => BoxConnector::new(tls),
             #[cfg(feature = "websocket")]
             Self::SigV4(signer) => {
                 let host = tls.endpoint().map(iot_transport::Endpoint::host).unwrap_or_default();
@@ -154,7 +169,8 @@ impl Door {
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::MutualTls { .. } => "mutual TLS",
+            Self::MutualTls(_) => "mutual TLS",
+            Self::Own(_) => "a connector of the user's",
             Self::CustomAuthorizer(_) => "custom authorizer",
             #[cfg(feature = "websocket")]
             Self::SigV4(_) => "WebSocket with SigV4",

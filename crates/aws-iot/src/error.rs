@@ -31,10 +31,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later without a change of the configuration.
+    /// Whether the same call may succeed later without a change of the configuration. A certificate outside its dates may
+    /// be replaced, or the clock be set.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
+            Self::Tls(error) => error.is_retryable(),
             Self::Operation(OpError::Connect(error)) => error.is_retryable(),
             Self::Operation(error) => {
                 matches!(error, OpError::Offline | OpError::Busy | OpError::TimedOut | OpError::Interrupted)

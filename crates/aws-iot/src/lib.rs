@@ -7,7 +7,7 @@ mod door;
 mod error;
 mod limits;
 
-pub use builder::{Builder, custom_authorizer, mutual_tls};
+pub use builder::{Builder, custom_authorizer, mutual_tls, mutual_tls_with, over};
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub use builder::{websocket, websocket_custom_authorizer};
@@ -26,7 +26,8 @@ pub use iot_session::{
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub use iot_transport::credentials;
 pub use iot_transport::{
-    Address, CustomAuthorizer, InvalidAddress, Material, TlsOptions, TrustAnchors, UnknownRegion, region_of,
+    Address, Attempt, BoxConnector, ConnectError, Connector, CustomAuthorizer, Identity, InvalidAddress,
+    Material, TlsOptions, TrustAnchors, UnknownRegion, from_fn, region_of,
 };
 pub use limits::{Limit, LimitExceeded};
 

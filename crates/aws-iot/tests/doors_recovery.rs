@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_iot::crates::iot_transport::Attempt;
 use aws_iot::credentials::CredentialsError;
@@ -38,6 +38,43 @@ async fn a_running_client_takes_up_rotated_credentials_at_its_very_next_attempt(
         assert_eq!((client.stats().attempts, client.stats().connections), (3, 2));
         there_and_back(&client).await;
         client.disconnect().await.unwrap();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "temporary credentials are measured by the system's date")]
+fn in_twelve_hours() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(12 * 3_600)
+}
+
+#[tokio::test]
+async fn a_client_whose_temporary_credentials_are_revoked_long_before_they_expire_comes_back_with_others() {
+    for version in BOTH {
+        let emulator = Emulator::start().await.unwrap();
+        let temporary = |key: &str, secret: &str| {
+            let mut credentials = AwsCredentials::new(key, secret).with_session_token("a+token/==");
+            credentials.expires = Some(in_twelve_hours());
+            credentials
+        };
+        let (old, new) =
+            (temporary("AKIDOLD", "a secret of old"), temporary("AKIDNEW", "a secret that is new"));
+        emulator.set_aws_credentials(old.clone());
+        let (answers, told) = Told::new();
+        answers.send(Ok(keys(&old))).unwrap();
+        let client = websocket(&emulator, told.clone()).version(version).connect().await.unwrap();
+        let mut status = client.status();
+
+        emulator.set_aws_credentials(new.clone());
+        answers.send(Ok(keys(&new))).unwrap();
+        assert!(emulator.kick("device").await);
+        // The second attempt shows what was kept; its refusal is why the third asks.
+        status.wait_for(|status| matches!(status, Status::Disconnected { .. })).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), status.wait_for(Status::is_connected))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((client.stats().attempts, client.stats().connections), (3, 2));
+        assert!(told.is_empty().await);
+        there_and_back(&client).await;
     }
 }
 

@@ -109,7 +109,7 @@ async fn certificates_of_another_ca_are_refused_either_way() {
 }
 
 #[tokio::test]
-async fn amazons_roots_are_trusted_where_no_other_ca_is_given() {
+async fn a_server_of_another_ca_is_refused_where_none_is_given() {
     let emulator = Emulator::start().await.unwrap();
     let ours = emulator.credentials();
     let (certificate, key) =

@@ -22,7 +22,8 @@ pub struct Address {
     port: Option<u16>,
 }
 
-/// Why a string is no endpoint. Says what was given and what is expected.
+/// Why a string is no endpoint. Says what was given, unless it may be a URL with a password or a signature in it, and what
+/// is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidAddress {
     given: String,
@@ -69,8 +70,14 @@ impl FromStr for Address {
     type Err = InvalidAddress;
 
     fn from_str(given: &str) -> Result<Self, InvalidAddress> {
-        parse(given.trim()).map_err(|why| InvalidAddress { given: given.chars().take(100).collect(), why })
+        parse(given.trim())
+            .map_err(|why| InvalidAddress { given: printable(given).chars().take(100).collect(), why })
     }
+}
+
+/// What may be shown of a text that should have been a host: a URL may have a password in it.
+pub(crate) fn printable(host: &str) -> &str {
+    if host.contains(['/', '@', '?']) { "a URL" } else { host }
 }
 
 fn parse(text: &str) -> Result<Address, &'static str> {
@@ -167,5 +174,16 @@ mod tests {
             assert!(error.contains(why), "{text}: {error}");
         }
         assert!("a".repeat(300).parse::<Address>().is_err());
+    }
+
+    #[test]
+    fn a_url_is_not_repeated() {
+        for text in
+            ["https://me:s3cret@a.b", "me:s3cret@a.b", "a.b/mqtt?X-Amz-Signature=s3cret", "a.b?t=s3cret"]
+        {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+            assert!(error.to_string().starts_with("\"a URL\" is not an endpoint"), "{error}");
+        }
     }
 }

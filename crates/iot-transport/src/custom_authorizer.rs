@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 /// All but RFC 3986's unreserved characters.
-pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const NAME: &str = "x-amz-customauthorizer-name";
 const SIGNATURE: &str = "x-amz-customauthorizer-signature";
@@ -75,8 +75,14 @@ impl CustomAuthorizer {
     /// percent-encoded.
     #[must_use]
     pub fn username(&self, user: &str) -> Zeroizing<String> {
-        let mut username = Zeroizing::new(user.to_owned());
-        for (key, value) in self.encoded() {
+        let parameters = self.encoded();
+        let room =
+            parameters.iter().map(|(key, value)| key.len().saturating_add(value.len()).saturating_add(2));
+        let room = room.fold(user.len(), usize::saturating_add);
+        // Room from the start: a text that grows leaves what it held behind.
+        let mut username = Zeroizing::new(String::with_capacity(room));
+        username.push_str(user);
+        for (key, value) in parameters {
             let separator = if username.contains('?') { '&' } else { '?' };
             username.push(separator);
             username.push_str(&key);
@@ -88,15 +94,22 @@ impl CustomAuthorizer {
 
     /// Keys and values, percent-encoded.
     fn encoded(&self) -> Vec<(String, Zeroizing<String>)> {
-        let encode = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
-        let name = self.name.iter().map(|name| (NAME.to_owned(), Zeroizing::new(encode(name))));
+        let name = self.name.iter().map(|name| (NAME.to_owned(), encoded(name)));
         let signature = self.signature.iter().map(|signature| {
             let done = signature.contains('%');
-            (SIGNATURE.to_owned(), if done { signature.clone() } else { Zeroizing::new(encode(signature)) })
+            (SIGNATURE.to_owned(), if done { signature.clone() } else { encoded(signature) })
         });
-        let token = self.token.iter().map(|(key, value)| (encode(key), Zeroizing::new(encode(value))));
+        let token = self.token.iter().map(|(key, value)| (encoded(key).to_string(), encoded(value)));
         name.chain(signature).chain(token).collect()
     }
+}
+
+/// The text, percent-encoded.
+pub(crate) fn encoded(text: &str) -> Zeroizing<String> {
+    // Room for the longest outcome: a text that grows leaves what it held behind.
+    let mut encoded = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
+    encoded.extend(utf8_percent_encode(text, RESERVED));
+    encoded
 }
 
 impl fmt::Debug for CustomAuthorizer {
@@ -119,15 +132,15 @@ impl crate::websocket::Authorizer for CustomAuthorizer {
     ) -> Result<(), crate::ConnectError> {
         if self.in_query {
             for (key, value) in self.encoded() {
-                request.add_encoded_query(&key, &value);
+                request.add_encoded_query(&key, &value, key != NAME);
             }
             return Ok(());
         }
         if let Some(name) = &self.name {
-            request.add_header(NAME, name)?;
+            request.add_public_header(NAME, name)?;
         }
         if let Some(signature) = &self.signature {
-            let plain = percent_encoding::percent_decode_str(signature).decode_utf8_lossy();
+            let plain = crate::words::decoded(signature);
             request.add_header(SIGNATURE, if signature.contains('%') { &plain } else { signature })?;
         }
         if let Some((key, value)) = &self.token {

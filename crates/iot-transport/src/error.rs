@@ -165,8 +165,10 @@ impl ConnectError {
 
     /// Whether a later attempt can succeed with nothing changed on this side.
     ///
-    /// False for a server certificate that fails its check and for a setup that cannot work. True for the
-    /// rest: also for a refused client certificate, which the broker's operator may register or activate
+    /// False for a server certificate that fails its check, for a setup that cannot work, for a proxy that refuses the
+    /// user (407), and for an upgrade that is answered with 2xx, 3xx, 404 or 426: no WebSocket is served there. True for
+    /// the rest: for other refusals (401 and 403, since permissions may be granted and credentials renewed meanwhile, 429,
+    /// 5xx); also for a refused client certificate, which the broker's operator may register or activate
     /// meanwhile; for a server certificate that is outside its dates, because this device's clock may be set
     /// meanwhile; and for certificate files that were good before, because they may be in the middle of being
     /// replaced. A session that has been up once does well to go on trying whatever this says.

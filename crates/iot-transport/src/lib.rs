@@ -19,6 +19,8 @@ mod connector;
 pub mod credentials;
 mod custom_authorizer;
 mod error;
+#[cfg(any(feature = "tls", feature = "sigv4"))]
+mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -36,6 +38,8 @@ pub mod tls;
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub mod websocket;
+#[cfg(feature = "websocket")]
+mod words;
 
 pub use address::{Address, InvalidAddress};
 pub use attempt::{Attempt, Phase};
@@ -45,7 +49,7 @@ pub use custom_authorizer::CustomAuthorizer;
 pub use error::{ConnectError, ConnectErrorKind, explain_io};
 #[cfg(feature = "proxy")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
-pub use proxy::HttpProxy;
+pub use proxy::{HttpProxy, Tunnel};
 pub use region::{UnknownRegion, region_of};
 #[cfg(feature = "sigv4")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sigv4")))]

@@ -12,10 +12,9 @@ use http_body_util::Full;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout_at;
 use zeroize::Zeroizing;
 
-use crate::http::{self, Answer, Call, Outcome, Switched};
+use crate::http::{self, Answer, Body, Call, Outcome, Switched};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, Endpoint, Phase};
 
 /// A tunnel through an HTTP proxy to the host that is really meant.
@@ -49,9 +48,9 @@ impl<C: Connector> HttpProxy<C> {
     /// way to it unless that is TLS. A colon in the user name cannot be told from the one behind it. Default: none.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        let plain = Zeroizing::new(format!("{user}:{password}"));
+        let plain = Zeroizing::new([user, ":", password].concat());
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(plain.as_bytes()));
-        self.authorization = Some(Zeroizing::new(format!("Basic {}", encoded.as_str())));
+        self.authorization = Some(Zeroizing::new(["Basic ", encoded.as_str()].concat()));
         self
     }
 
@@ -86,6 +85,9 @@ impl<C: Connector> HttpProxy<C> {
         let status = answer.status;
         let advice = match status.as_u16() {
             407 if self.authorization.is_some() => "; it does not take this user name and password",
+            407 if !answer.headers.contains_key(PROXY_AUTHENTICATE) => {
+                "; it wants authentication and does not say of which kind"
+            }
             407 if !offers_basic(answer) => {
                 "; it wants authentication of a kind other than Basic, which is the only one spoken here"
             }
@@ -118,20 +120,13 @@ impl<C: Connector> Connector for HttpProxy<C> {
         let call = self.call().inspect_err(|_| attempt.enter(Phase::Proxy))?;
         let io = self.inner.connect(attempt).await?;
         attempt.enter(Phase::Proxy);
-        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call, attempt.deadline()))
-            .await
-            .map_err(|_| {
-                self.failed(
-                Kind::TimedOut,
-                "the proxy did not answer before the deadline; check that this is an HTTP proxy, and that it \
-                 reaches the host",
-            )
-            })?;
-        match outcome {
+        match http::exchange(io, call, attempt.deadline(), Body::Excerpt).await {
             Ok(Outcome::Switched(Switched { io, rest, .. })) => Ok(Tunnel { io, rest }),
             Ok(Outcome::Answer(answer)) => Err(self.refused(&answer)),
             Err(error) => {
-                Err(error.into_connect_error(Phase::Proxy, "the proxy").with_address(self.address()))
+                let late = "the proxy did not answer before the deadline; check that this is an HTTP proxy, and that it \
+                            reaches the host";
+                Err(error.into_connect_error(Phase::Proxy, "the proxy", late).with_address(self.address()))
             }
         }
     }

@@ -13,6 +13,7 @@ use aws_sigv4::sign::v4;
 use zeroize::Zeroizing;
 
 use crate::credentials::Cached;
+use crate::custom_authorizer::encoded;
 use crate::region::region_of;
 use crate::websocket::{Authorizer, Refusal, UpgradeRequest};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Phase};
@@ -23,6 +24,8 @@ const SERVICE: &str = "iotdevicegateway";
 const EXPIRES_IN: Duration = Duration::from_secs(86_400);
 /// 10000-01-01T00:00:00Z, which four digits cannot name any more. The signer would panic.
 const END_OF_DATES: Duration = Duration::from_secs(253_402_300_800);
+/// Of the parameters that a signature adds, those that nobody else is to see.
+const SECRET: [&str; 2] = ["X-Amz-Signature", "X-Amz-Security-Token"];
 /// How far AWS lets a client's clock be off.
 const SKEW: Duration = Duration::from_secs(5 * 60);
 
@@ -123,15 +126,19 @@ impl SigV4 {
         time: SystemTime,
     ) -> Result<Zeroizing<String>, ConnectError> {
         let region = self.region_for(host)?;
-        let mut url = Zeroizing::new(format!("wss://{host}{path}"));
+        let mut parts = vec![Zeroizing::new(format!("wss://{host}{path}"))];
+        let mut separator = if path.contains('?') { "&" } else { "?" };
         for (name, value) in self.sign(host, path, &region, credentials, time)? {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push(separator);
-            url.push_str(&encoded(&name));
-            url.push('=');
-            url.push_str(&encoded(&value));
+            parts.extend([
+                separator.to_owned().into(),
+                encoded(&name),
+                "=".to_owned().into(),
+                encoded(&value),
+            ]);
+            separator = "&";
         }
-        Ok(url)
+        let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+        Ok(Zeroizing::new(parts.concat()))
     }
 
     fn region_for(&self, host: &str) -> Result<String, ConnectError> {
@@ -202,7 +209,11 @@ impl Authorizer for SigV4 {
         request.bare_host();
         let time = (self.clock)();
         for (name, value) in self.sign(request.host(), request.path(), &region, &credentials, time)? {
-            request.add_query(&name, &value);
+            if SECRET.contains(&name.as_str()) {
+                request.add_query(&name, &value);
+            } else {
+                request.add_public_query(&name, &value);
+            }
         }
         Ok(Presigned { region, expiry: credentials.expiry() })
     }
@@ -244,10 +255,6 @@ fn skew(ours: SystemTime, server: SystemTime) -> Option<String> {
             off.as_secs()
         )
     })
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, crate::custom_authorizer::RESERVED).to_string()
 }
 
 fn failed(kind: Kind, reason: impl Into<String>) -> ConnectError {

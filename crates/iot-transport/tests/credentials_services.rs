@@ -1,125 +1,21 @@
 //! Credentials from services: what is asked of them, what is made of their answers, and of their refusals.
 #![cfg(all(feature = "cognito", feature = "iot-credentials"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect by panicking")]
+#![allow(unreachable_pub, reason = "the helpers are in a file of their own")]
 
-use std::collections::{HashMap, VecDeque};
+mod service;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use iot_transport::credentials::{
-    Cognito, Credentials, CredentialsError, IotCredentialProvider, ProvideCredentials, explain,
+use iot_transport::credentials::{Cognito, CredentialsError, IotCredentialProvider, explain};
+use iot_transport::{Attempt, from_fn};
+use service::{
+    POOL, SECRET, Server, TOKEN, cognito_credentials, device_credentials, given, identity, refusal, refused,
+    seconds,
 };
-use iot_transport::{Attempt, BoxConnector, from_fn};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-
-const POOL: &str = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef";
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN==";
-
-/// A server that answers with what it was told to, one request for each stream, and remembers the requests.
-#[derive(Clone, Default)]
-struct Server {
-    answers: Arc<Mutex<VecDeque<String>>>,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn answering<const N: usize>(answers: [(u16, String); N]) -> Self {
-        let server = Self::default();
-        for (status, body) in answers {
-            server.raw(&format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
-        }
-        server
-    }
-
-    fn raw(&self, answer: &str) {
-        self.answers.lock().unwrap().push_back(answer.to_owned());
-    }
-
-    /// What was asked so far, each as head and body.
-    fn asked(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-
-    fn connector(&self) -> BoxConnector {
-        let server = self.clone();
-        let dial = move |_: Attempt| {
-            let (ours, theirs) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(server.clone().serve(theirs));
-            async { Ok(ours) }
-        };
-        BoxConnector::new(from_fn(dial).with_endpoint("service.example", 443))
-    }
-
-    async fn serve(self, mut stream: DuplexStream) {
-        let mut request = Vec::new();
-        loop {
-            let text = String::from_utf8_lossy(&request).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length =
-                    head.to_ascii_lowercase().split_once("content-length: ").map_or(0, |(_, rest)| {
-                        rest.split("\r\n").next().and_then(|text| text.parse().ok()).unwrap_or(0)
-                    });
-                if body.len() >= length {
-                    break;
-                }
-            }
-            if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        self.requests.lock().unwrap().push(String::from_utf8(request).unwrap());
-        let answer = self.answers.lock().unwrap().pop_front();
-        match answer {
-            Some(answer) => {
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
-            // Nothing prepared: the stream stays open and silent until the other side has had enough.
-            None => {
-                let _ = stream.read_u8().await;
-            }
-        }
-    }
-}
-
-fn identity(id: &str) -> (u16, String) {
-    (200, format!(r#"{{"IdentityId":"{id}"}}"#))
-}
-
-fn cognito_credentials(key: &str) -> (u16, String) {
-    let object = format!(
-        r#"{{"AccessKeyId":"{key}","SecretKey":"{SECRET}","SessionToken":"{TOKEN}","Expiration":1.7000000005E9}}"#
-    );
-    (200, format!(r#"{{"IdentityId":"x","Credentials":{object}}}"#))
-}
-
-fn refusal(kind: &str) -> (u16, String) {
-    (400, format!(r#"{{"__type":"com.amazonaws.cognito#{kind}","message":"in its\nown words"}}"#))
-}
-
-fn device_credentials(expiration: &str) -> (u16, String) {
-    let object = format!(
-        r#"{{"accessKeyId":"AKID","secretAccessKey":"{SECRET}","sessionToken":"{TOKEN}","expiration":"{expiration}"}}"#
-    );
-    (200, format!(r#"{{"credentials":{object}}}"#))
-}
-
-async fn given(source: &impl ProvideCredentials) -> Credentials {
-    source.provide_credentials().await.map_err(|error| explain(&error)).unwrap()
-}
-
-async fn refused(source: &impl ProvideCredentials) -> (CredentialsError, String) {
-    let error = source.provide_credentials().await.expect_err("no credentials");
-    let text = explain(&error);
-    for shown in [&text, &format!("{error:?}"), &format!("{source:?}")] {
-        assert!(!shown.contains(SECRET) && !shown.contains(TOKEN), "a secret in {shown}");
-    }
-    (error, text)
-}
-
-fn seconds(time: Option<SystemTime>) -> f64 {
-    time.unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
-}
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn an_identity_is_asked_for_once_and_credentials_each_time() {
@@ -202,11 +98,45 @@ async fn an_identity_that_the_pool_no_longer_knows_is_asked_for_anew() {
 }
 
 #[tokio::test]
-async fn an_identity_of_another_login_is_forgotten() {
-    let server = Server::answering([refusal("NotAuthorizedException")]);
-    let pool = Cognito::over(POOL, server.connector()).unwrap().identity("old");
-    refused(&pool).await;
-    assert_eq!(pool.identity_id(), None);
+async fn an_identity_that_a_login_may_not_have_is_forgotten_unless_it_was_given() {
+    for (given_one, login, remembered) in [
+        (false, true, None),
+        (false, false, Some("old")),
+        (true, true, Some("old")),
+        (true, false, Some("old")),
+    ] {
+        let server = Server::answering([refusal("NotAuthorizedException")]);
+        if !given_one {
+            server
+                .answers
+                .lock()
+                .unwrap()
+                .extend(Server::answering([identity("old")]).answers.lock().unwrap().drain(..));
+            server.answers.lock().unwrap().rotate_left(1);
+        }
+        let mut pool = Cognito::over(POOL, server.connector()).unwrap();
+        if given_one {
+            pool = pool.identity("old");
+        }
+        if login {
+            pool = pool.logins(|| async {
+                Ok(HashMap::from([("accounts.google.com".to_owned(), TOKEN.to_owned())]))
+            });
+        }
+        refused(&pool).await;
+        assert_eq!(pool.identity_id().as_deref(), remembered, "given {given_one}, login {login}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_repeats_a_login_token_is_not_shown() {
+    let body = format!(r#"{{"__type":"NotAuthorizedException","message":"Invalid login token {TOKEN}"}}"#);
+    let server = Server::answering([(400, body)]);
+    let pool = Cognito::over(POOL, server.connector())
+        .unwrap()
+        .logins(|| async { Ok(HashMap::from([("accounts.google.com".to_owned(), TOKEN.to_owned())])) });
+    let (_, text) = refused(&pool).await;
+    assert!(text.contains("repeats part of the request"), "{text}");
 }
 
 #[tokio::test]
@@ -225,7 +155,7 @@ async fn what_the_identity_service_refuses_is_told_with_its_reason_and_what_to_d
         let (error, text) = refused(&Cognito::over(POOL, server.connector()).unwrap()).await;
         assert!(matches!(error, CredentialsError::ProviderError(_)), "{text}");
         assert!(text.contains(part) && text.contains(POOL) && text.contains(&status.to_string()), "{text}");
-        assert_eq!(text.contains(r#"("in its\nown words")"#), is_json, "{text}");
+        assert_eq!(text.contains(r#"("in its own words")"#), is_json, "{text}");
     }
     let server = Server::answering([refusal("NotAuthorizedException")]);
     let pool = Cognito::over(POOL, server.connector()).unwrap().logins(|| async { Ok(HashMap::new()) });
@@ -334,12 +264,49 @@ async fn a_service_that_is_silent_is_left_at_its_time_limit() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_told() {
-    for answer in ["SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
+async fn what_is_no_http_and_what_breaks_off_is_told() {
+    let large = format!("HTTP/1.1 200 OK\r\ncontent-length: 70000\r\n\r\n{}", " ".repeat(70_000));
+    for (answer, part) in [
+        ("SSH-2.0-x\r\n", "is not HTTP/1.1"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", "in the middle of its answer"),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n", "in the middle of its answer"),
+        ("HTTP/1.1 403 Forbidden\r\ncontent-length: 9\r\n\r\n{", "in the middle of its answer"),
+        ("", "without an answer"),
+        (&large, "is larger than 64 KiB"),
+    ] {
         let server = Server::default();
         server.raw(answer);
         let (error, text) =
             refused(&IotCredentialProvider::over("sensors", server.connector()).unwrap()).await;
         assert!(matches!(error, CredentialsError::ProviderError(_)), "{text}");
+        assert!(text.contains(part) && text.contains("service.example:443"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_slowly_is_read_to_its_end_within_the_time_limit() {
+    let (_, body) = device_credentials("2018-01-18T09:18:06Z");
+    for (seconds, in_time) in [(9, true), (11, false)] {
+        let body = body.clone();
+        let dial = move |_: Attempt| {
+            let body = body.clone();
+            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(async move {
+                theirs.read_buf(&mut Vec::with_capacity(1024)).await.unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                theirs.write_all(head.as_bytes()).await.unwrap();
+                tokio::time::advance(Duration::from_secs(seconds)).await;
+                let _ = theirs.write_all(body.as_bytes()).await;
+                let _ = theirs.read_to_end(&mut Vec::new()).await;
+            });
+            async { Ok(ours) }
+        };
+        let provider = IotCredentialProvider::over("sensors", from_fn(dial)).unwrap();
+        if in_time {
+            assert_eq!(given(&provider).await.access_key_id(), "AKID");
+        } else {
+            let (_, text) = refused(&provider).await;
+            assert!(text.contains("did not answer before the deadline"), "{text}");
+        }
     }
 }

@@ -21,20 +21,12 @@ const TARGET: &str = "iot.example";
 
 /// The error of a tunnel that is answered with this.
 async fn refused(user: Option<(&str, &str)>, answer: &str) -> ConnectError {
-    let (inner, mut peer) = pipe(64 * 1024);
+    let (inner, peer) = pipe(64 * 1024);
     let mut proxy = HttpProxy::new(inner, TARGET, 8883);
     if let Some((user, password)) = user {
         proxy = proxy.basic_auth(user, password);
     }
-    let attempt = attempt();
-    let answering = async {
-        peer.head().await;
-        peer.say(answer).await;
-        drop(peer);
-    };
-    let (result, ()) = tokio::join!(proxy.connect(&attempt), answering);
-    assert_eq!(attempt.phase(), Phase::Proxy);
-    result.map(drop).unwrap_err()
+    peer::refused(&proxy, peer, Phase::Proxy, answer).await
 }
 
 #[tokio::test]
@@ -111,6 +103,7 @@ async fn a_refusal_says_which_proxy_why_and_whether_to_try_again() {
         (None, needs("Basic realm=\"x\""), false, "it wants a user name and a password"),
         (None, needs("Negotiate, basic"), false, "it wants a user name and a password"),
         (None, needs("Negotiate"), false, "other than Basic"),
+        (None, "HTTP/1.1 407 X\r\ncontent-length: 0\r\n\r\n".into(), false, "does not say of which kind"),
         (user, needs("Basic realm=\"x\""), false, "does not take this user name and password"),
         (user, "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".into(), true, "does not open tunnels"),
         (None, "HTTP/1.0 400 Bad\r\n\r\n<html>".into(), true, "check that this is an HTTP proxy"),
@@ -127,6 +120,9 @@ async fn what_is_no_proxy_is_told() {
     let error = refused(None, "").await;
     assert_eq!(error.kind(), Kind::Closed);
     assert!(error.reason().contains("the proxy closed the connection without an answer"), "{error}");
+    let error = peer::reset(|inner| HttpProxy::new(inner, TARGET, 8883)).await;
+    assert_eq!(error.kind(), Kind::Closed);
+    assert!(error.reason().contains("without an answer; check the port"), "{error}");
     let error = refused(None, "220 mail ready\r\n\r\n").await;
     assert_eq!(error.kind(), Kind::Protocol);
 

@@ -87,6 +87,11 @@ fn good_ones_pass_in_every_form_and_from_one_text_for_both() {
     device.check(&certificate, &Material::bytes(sec1(&device.key))).unwrap();
     let both = Material::bytes(format!("a note\r\n{}{}", device.key.serialize_pem(), device.certificate));
     device.check(&both, &both).unwrap();
+    // 0 is the first byte of DER, too.
+    let noted = Material::bytes(format!("0 errors\n{}{}", device.key.serialize_pem(), device.certificate));
+    device.check(&noted, &noted).unwrap();
+    let error = device.key_error("0 -----BEGIN ENCRYPTED PRIVATE KEY-----\n");
+    assert_eq!(error.kind(), Kind::EncryptedPrivateKey, "{error}");
 }
 
 #[test]

@@ -21,17 +21,8 @@ use tokio::io::AsyncReadExt;
 
 /// The error of an upgrade that is answered with this.
 async fn refused(answer: impl AsRef<[u8]>) -> ConnectError {
-    let (inner, mut peer) = pipe(128 * 1024);
-    let socket = WebSocket::new(inner);
-    let attempt = attempt();
-    let answering = async {
-        peer.head().await;
-        peer.say(answer).await;
-        drop(peer);
-    };
-    let (result, ()) = tokio::join!(socket.connect(&attempt), answering);
-    assert_eq!(attempt.phase(), Phase::Upgrade);
-    result.map(drop).unwrap_err()
+    let (inner, peer) = pipe(128 * 1024);
+    peer::refused(&WebSocket::new(inner), peer, Phase::Upgrade, answer).await
 }
 
 #[tokio::test]
@@ -121,7 +112,7 @@ async fn a_refusal_tells_the_servers_reason_and_what_to_do() {
         (format!("{head}content-length: 70000\r\n\r\n{}", "x".repeat(70_000)), ": \"xxx"),
         (
             "HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/mqtt?secret=1\r\n\r\n".into(),
-            "\"https://elsewhere.example/mqtt\"",
+            "\"https://elsewhere.example/mqtt?…\"",
         ),
         (format!("HTTP/1.1 302 Found\r\nlocation: /{}\r\n\r\n", "x".repeat(9_000)), "points to \"/xxx"),
         ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into(), "nothing is served at this path"),
@@ -131,6 +122,9 @@ async fn a_refusal_tells_the_servers_reason_and_what_to_do() {
         let error = refused(answer).await;
         assert_eq!(error.kind(), Kind::HttpRefused);
         assert!(error.to_string().contains(words), "{error}");
+        // Where no WebSocket is served now, none is served in a second.
+        let there = matches!(error.http_status(), Some(403 | 503));
+        assert_eq!(error.is_retryable(), there, "{error}");
         assert!(!error.to_string().contains("secret") && error.to_string().len() < 700, "{error}");
     }
 }
@@ -192,15 +186,72 @@ async fn an_answer_that_is_not_the_one_to_our_request_is_refused() {
     assert_eq!(error.kind(), Kind::Closed);
     assert!(error.reason().contains("without an answer"), "{error}");
 
+    let error = peer::reset(WebSocket::new).await;
+    assert_eq!(error.kind(), Kind::Closed);
+    assert!(error.reason().contains("without an answer; check the port"), "{error}");
+}
+
+/// How an upgrade ends whose answer has these lines as well.
+async fn switched(lines: &str) -> Result<(), ConnectError> {
     let (inner, mut peer) = pipe(1024);
     let socket = WebSocket::new(inner);
     let attempt = attempt();
     let answering = async {
         let head = peer.head().await;
-        peer.say(switching(&head, "Sec-WebSocket-Protocol: soap\r\n")).await;
+        peer.say(switching(&head, lines)).await;
     };
     let (result, ()) = tokio::join!(socket.connect(&attempt), answering);
-    assert!(result.unwrap_err().reason().contains("a subprotocol other than `mqtt`"));
+    result.map(drop)
+}
+
+#[tokio::test]
+async fn an_answer_that_names_what_was_not_asked_for_is_refused() {
+    for taken in ["", "Sec-WebSocket-Protocol: mqtt\r\n"] {
+        switched(taken).await.unwrap();
+    }
+    for (lines, why) in [
+        ("Sec-WebSocket-Protocol: soap\r\n", "a subprotocol other than `mqtt`"),
+        ("Sec-WebSocket-Protocol: mqtt, soap\r\n", "more than one subprotocol"),
+        ("Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: soap\r\n", "more than one subprotocol"),
+        ("Sec-WebSocket-Protocol: soap\r\nSec-WebSocket-Protocol: mqtt\r\n", "more than one subprotocol"),
+        ("Sec-WebSocket-Extensions: permessage-deflate\r\n", "an extension that was not asked for"),
+        ("sec-websocket-extensions: \r\n", "an extension that was not asked for"),
+    ] {
+        let error = switched(lines).await.unwrap_err();
+        assert_eq!((error.kind(), error.phase()), (Kind::Protocol, Phase::Upgrade), "{error}");
+        assert!(error.reason().contains(why), "{lines}: {error}");
+    }
+}
+
+/// An error page as some proxies have it: the request, line for line.
+fn echo(head: &[String]) -> String {
+    let body = format!("denied\n{}", head.join("\n"));
+    format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_request_does_not_bring_its_secrets_into_the_error() {
+    let custom =
+        CustomAuthorizer::new().name("the-authorizer").token("Token-Key", "tok en/1").signature("s1gned+/=");
+    for in_query in [true, false] {
+        let (inner, mut peer) = pipe(4096);
+        let custom = if in_query { custom.clone().in_query() } else { custom.clone() };
+        let socket = WebSocket::new(inner).authorizer(custom);
+        let attempt = attempt();
+        let answering = async {
+            let head = peer.head().await;
+            assert!(head.iter().any(|line| line.contains("the-authorizer")));
+            peer.say(echo(&head)).await;
+        };
+        let (result, ()) = tokio::join!(socket.connect(&attempt), answering);
+        let error = result.map(drop).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        for secret in ["tok en", "tok%20en", "s1gned"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert_eq!(error.http_status(), Some(403));
+        assert!(error.reason().contains("repeats part of the request"), "{error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,18 +277,27 @@ async fn a_server_that_stalls_is_left_exactly_at_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_whose_body_never_ends_is_still_told() {
-    let (inner, mut peer) = pipe(1024);
-    let socket = WebSocket::new(inner);
-    let attempt = attempt();
-    let answering = async {
-        peer.head().await;
-        peer.say("HTTP/1.1 403 Forbidden\r\ncontent-length: 1000\r\n\r\nbecause").await;
-    };
-    let (result, ()) = tokio::join!(socket.connect(&attempt), answering);
-    let error = result.map(drop).unwrap_err();
-    assert_eq!(error.http_status(), Some(403));
-    assert!(error.reason().contains(": \"because\""), "{error}");
-    assert_eq!(attempt.remaining(), Duration::from_secs(28));
+    // A second and a half, two and thirty.
+    for (limit, waits) in
+        [(1_500, 1_500), (2_000, 2_000), (30_000, 2_000)].map(|(l, w)| (millis(l), millis(w)))
+    {
+        let (inner, mut peer) = pipe(1024);
+        let socket = WebSocket::new(inner);
+        let attempt = Attempt::within(1, limit);
+        let answering = async {
+            peer.head().await;
+            peer.say("HTTP/1.1 403 Forbidden\r\ncontent-length: 1000\r\n\r\nbecause").await;
+        };
+        let (result, ()) = tokio::join!(socket.connect(&attempt), answering);
+        let error = result.map(drop).unwrap_err();
+        assert_eq!(error.http_status(), Some(403), "{error}");
+        assert!(error.reason().contains(": \"because\""), "{error}");
+        assert_eq!(attempt.remaining(), limit - waits);
+    }
+}
+
+fn millis(number: u64) -> Duration {
+    Duration::from_millis(number)
 }
 
 #[tokio::test]
@@ -249,6 +309,43 @@ async fn giving_up_in_the_middle_of_an_upgrade_closes_the_stream() {
     dialling.abort();
     assert!(dialling.await.unwrap_err().is_cancelled());
     assert_eq!(peer.0.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+#[cfg(feature = "sigv4")]
+#[tokio::test]
+async fn of_a_signed_request_only_signature_and_token_are_secrets() {
+    use iot_transport::SigV4;
+    use iot_transport::credentials::Credentials;
+
+    for (name, shown) in [
+        ("X-Amz-Credential", true),
+        ("X-Amz-Date", true),
+        ("X-Amz-SignedHeaders", true),
+        ("X-Amz-Signature", false),
+        ("X-Amz-Security-Token", false),
+    ] {
+        let (inner, mut peer) = pipe(4096);
+        let given =
+            Credentials::new("AKIDEXAMPLE", "secret", Some("TOKEN/EXAMPLE+abc==".into()), None, "test");
+        let socket = WebSocket::new(inner).authorizer(SigV4::new(given).region("eu-west-1"));
+        let attempt = attempt();
+        let answering = async {
+            let head = peer.head().await;
+            let query = head[0].split(['?', ' ']).nth(2).unwrap();
+            let value = query
+                .split('&')
+                .find_map(|part| part.strip_prefix(name))
+                .unwrap()
+                .trim_start_matches('=')
+                .to_owned();
+            peer.say(echo(&[format!("no {name} {value}")])).await;
+            value
+        };
+        let (result, value) = tokio::join!(socket.connect(&attempt), answering);
+        let error = result.map(drop).unwrap_err();
+        assert_eq!(error.to_string().contains(&value), shown, "{error}");
+        assert_eq!(error.reason().contains("repeats part of the request"), !shown, "{error}");
+    }
 }
 
 #[cfg(feature = "sigv4")]

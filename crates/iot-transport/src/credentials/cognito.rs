@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::provider::future;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::service::{Reply, Service, TIMEOUT};
 use super::{Credentials, CredentialsError, ProvideCredentials, timestamp};
+use crate::words::Secrets;
 use crate::{BoxConnector, Connector, Tcp, Tls, TlsOptions};
 
 type Tokens = Result<HashMap<String, String>, Box<dyn Error + Send + Sync>>;
@@ -27,7 +28,8 @@ type Login = dyn Fn() -> Pin<Box<dyn Future<Output = Tokens> + Send>> + Send + S
 /// The enhanced flow of [Identity pools authentication
 /// flow](https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flow.html): `GetId` once, then
 /// `GetCredentialsForIdentity` at each call; put [`Cached`](super::Cached) around it. The identity is remembered in this
-/// value, and asked for anew when the pool no longer knows it; [`identity`](Self::identity) keeps it across restarts.
+/// value; [`identity`](Self::identity) keeps it across restarts. It is asked for anew when the pool no longer knows it, and,
+/// unless it was given, when the service refuses it to the login: it may be another login's.
 ///
 /// For AWS IoT, an identity without a login is bound by the IAM role of the pool alone; one with a login needs an
 /// AWS IoT policy attached to it as well.
@@ -55,7 +57,15 @@ pub struct Cognito {
     host: String,
     service: Service,
     login: Option<Arc<Login>>,
-    identity: Mutex<Option<String>>,
+    identity: Mutex<Option<Identity>>,
+}
+
+/// Whom credentials are for.
+#[derive(Clone)]
+struct Identity {
+    id: String,
+    /// By the user, who may be attached to what it owns.
+    given: bool,
 }
 
 impl Cognito {
@@ -117,10 +127,11 @@ impl Cognito {
     }
 
     /// Goes on as this identity (`REGION:UUID`), which [`identity_id`](Self::identity_id) told earlier, instead of
-    /// asking for one. Default: one is asked for, which without a login makes a new one in the pool.
+    /// asking for one. Only if the pool no longer knows it is another asked for. Default: one is asked for, which without
+    /// a login makes a new one in the pool.
     #[must_use]
     pub fn identity(self, id: impl Into<String>) -> Self {
-        self.remember(Some(id.into()));
+        self.remember(Identity { id: id.into(), given: true });
         self
     }
 
@@ -135,11 +146,20 @@ impl Cognito {
     /// The identity that credentials are for, once it is known.
     #[must_use]
     pub fn identity_id(&self) -> Option<String> {
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.remembered().as_ref().map(|identity| identity.id.clone())
     }
 
-    fn remember(&self, id: Option<String>) {
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = id;
+    fn remembered(&self) -> MutexGuard<'_, Option<Identity>> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, identity: Identity) {
+        *self.remembered() = Some(identity);
+    }
+
+    /// Forgets this identity, if it is still the one that is remembered and `which` of it is so.
+    fn forget(&self, id: &str, which: impl Fn(&Identity) -> bool) {
+        self.remembered().take_if(|identity| identity.id == id && which(identity));
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
@@ -147,12 +167,12 @@ impl Cognito {
         if let Some(id) = self.identity_id() {
             match self.credentials_for(&id, &logins).await? {
                 Ok(credentials) => return Ok(credentials),
-                Err(refusal) if refusal.kind == "ResourceNotFoundException" => self.remember(None),
+                Err(refusal) if refusal.kind == "ResourceNotFoundException" => self.forget(&id, |_| true),
                 Err(refusal) => return Err(self.refused(&refusal)),
             }
         }
         let id = self.get_id(&logins).await?;
-        self.remember(Some(id.clone()));
+        self.remember(Identity { id: id.clone(), given: false });
         self.credentials_for(&id, &logins).await?.map_err(|refusal| self.refused(&refusal))
     }
 
@@ -184,9 +204,9 @@ impl Cognito {
         let reply = match self.ask("GetCredentialsForIdentity", json!({ "IdentityId": id }), logins).await? {
             Ok(reply) => reply,
             Err(refusal) => {
-                if refusal.kind == "NotAuthorizedException" {
+                if refusal.kind == "NotAuthorizedException" && logins.is_some() {
                     // It may be the identity of another login.
-                    self.remember(None);
+                    self.forget(id, |identity| !identity.given);
                 }
                 return Ok(Err(refusal));
             }
@@ -213,7 +233,7 @@ impl Cognito {
             .map_err(CredentialsError::unhandled)?;
         call.headers_mut().insert(HeaderName::from_static("x-amz-target"), target);
         let reply = self.service.ask(call, &self.host).await?;
-        Ok(if reply.status.is_success() { Ok(reply) } else { Err(Refusal::of(&reply)) })
+        Ok(if reply.status.is_success() { Ok(reply) } else { Err(Refusal::of(&reply, logins)) })
     }
 
     fn refused(&self, refusal: &Refusal) -> CredentialsError {
@@ -263,12 +283,15 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn of(reply: &Reply) -> Self {
+    fn of(reply: &Reply, logins: &Option<Value>) -> Self {
+        let mut secrets = Secrets::default();
+        let tokens = logins.iter().filter_map(Value::as_object).flat_map(|logins| logins.values());
+        tokens.filter_map(Value::as_str).for_each(|token| secrets.add(token));
         let kind = reply.json.get("__type").and_then(Value::as_str).unwrap_or_default();
         // As in `com.amazonaws.cognito#NotAuthorizedException`.
         let kind = kind.rsplit('#').next().unwrap_or_default();
         let kind = kind.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-        Self { kind, said: reply.said(), status: reply.status }
+        Self { kind, said: reply.said(&secrets), status: reply.status }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::service::{Reply, Service, TIMEOUT};
 use super::{Credentials, CredentialsError, ProvideCredentials, timestamp};
+use crate::words::Secrets;
 use crate::{Address, BoxConnector, Connector, Tcp, Tls, TlsOptions};
 
 /// Temporary credentials for a device's X.509 certificate, from the AWS IoT credential provider.
@@ -147,7 +148,7 @@ impl IotCredentialProvider {
             "{} refused the role alias {alias} with status {}{}: {advice}",
             self.service.name,
             reply.status.as_u16(),
-            reply.said()
+            reply.said(&Secrets::default())
         ))
     }
 }

@@ -5,17 +5,16 @@ use std::time::{Duration, SystemTime};
 use hyper::StatusCode;
 use hyper::header::{HOST, HeaderValue};
 use serde_json::Value;
+use zeroize::Zeroize as _;
 
 use super::keys::{self, Named};
 use super::{Credentials, CredentialsError};
 use crate::http::{self, Answer, Call};
+use crate::words::{Secrets, quoted};
 use crate::{Attempt, BoxConnector, ConnectError, ConnectErrorKind as Kind, Connector};
 
 /// How long one question may take, unless told otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most characters of a service's own words that are shown.
-const SAID: usize = 300;
 
 /// A service that gives credentials, and the way to it.
 #[derive(Clone, Debug)]
@@ -26,7 +25,7 @@ pub(super) struct Service {
     pub(super) timeout: Duration,
 }
 
-/// A service's answer.
+/// A service's answer, which is wiped when it is dropped.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     /// Null if it was no JSON.
@@ -93,16 +92,29 @@ fn failed(error: ConnectError) -> CredentialsError {
     }
 }
 
+impl Drop for Reply {
+    fn drop(&mut self) {
+        wipe(&mut self.json);
+    }
+}
+
+/// Wipes every text in it. The parser has no more than 128 levels.
+fn wipe(json: &mut Value) {
+    match json {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 impl Reply {
-    /// What the service said in its `message`, for a person to read: ` ("...")`, or nothing.
-    pub(super) fn said(&self) -> String {
+    /// What the service said in its `message`, for a person to read: ` ("...")`, or nothing; `secrets` are those of the
+    /// question.
+    pub(super) fn said(&self, secrets: &Secrets) -> String {
         let message = self.json.get("message").or_else(|| self.json.get("Message")).and_then(Value::as_str);
-        match message {
-            Some(message) => {
-                let shown: String = message.chars().take(SAID).collect();
-                format!(" ({shown:?})")
-            }
-            None => String::new(),
-        }
+        message
+            .and_then(|message| quoted(message, secrets))
+            .map_or_else(String::new, |shown| format!(" ({shown:?})"))
     }
 }

@@ -1,18 +1,17 @@
 //! Credentials out of the shared credentials file.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_credential_types::provider::future;
 use tokio::runtime::Handle;
-use zeroize::Zeroizing;
 
 use super::environment::Environment;
 use super::keys::{self, Named};
 use super::profiles::{FILE_LIMIT, Profile, Profiles, Property};
 use super::{Credentials, CredentialsError, ProvideCredentials};
+use crate::file;
 
 const KEY: &str = "aws_access_key_id";
 const SECRET: &str = "aws_secret_access_key";
@@ -147,7 +146,7 @@ fn home(environment: &Environment, windows: bool) -> Option<PathBuf> {
 
 fn load(path: &Path, profile: &str) -> Result<Credentials, CredentialsError> {
     let shown = path.display();
-    let file = read(path).map_err(|error| unreadable(path, &error))?;
+    let file = file::read(path, FILE_LIMIT).map_err(|error| unreadable(path, &error))?;
     if file.len() > FILE_LIMIT {
         let text = format!("{shown} is larger than 1 MiB; is it the shared credentials file?");
         return Err(CredentialsError::invalid_configuration(text));
@@ -201,20 +200,6 @@ fn of_profile(profile: &Profile, what: &str) -> Result<Credentials, CredentialsE
 
 fn named<'a>(name: &str, property: &'a Property, what: &str) -> Named<'a> {
     Named { name: format!("{name} in line {}, {what},", property.line), text: property.value.as_str() }
-}
-
-/// The file's contents, cut off just past the limit. Opening a pipe would wait for its writer: only files are
-/// read.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    // Room for all of it, so that no copies are left behind while it grows.
-    let room = usize::try_from(metadata.len()).unwrap_or(FILE_LIMIT).min(FILE_LIMIT).saturating_add(2);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    File::open(path)?.take((FILE_LIMIT as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> CredentialsError {

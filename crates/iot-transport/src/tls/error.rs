@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::address::printable;
+
 /// Why TLS cannot be set up with what it was given.
 ///
 /// `Display` is one sentence: which item, from which file (or "the given bytes"), what is wrong, and what to
@@ -90,8 +92,7 @@ impl TlsSetupError {
     }
 
     pub(super) fn bad_name(name: &str) -> Self {
-        // A URL may have a password in it: it is not repeated.
-        let shown = if name.contains(['/', '@']) { "a URL" } else { name };
+        let shown = printable(name);
         Self::new(
             TlsSetupErrorKind::ServerName,
             format!(

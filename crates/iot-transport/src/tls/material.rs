@@ -4,17 +4,17 @@
 //! dropped.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls_pki_types::pem::{Error as PemError, PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::der;
 use super::{TlsSetupError, TlsSetupErrorKind as Kind};
+use crate::file;
 
 /// The largest file, or text given as bytes, that is read: 1 MiB.
 pub const FILE_LIMIT: usize = 1024 * 1024;
@@ -22,8 +22,8 @@ pub const FILE_LIMIT: usize = 1024 * 1024;
 /// A certificate, a chain of them or a private key, as PEM text or DER: bytes, or the name of a file that is read anew
 /// for each attempt.
 ///
-/// DER is told from PEM by its first byte; it holds one certificate or one key, where PEM may hold several. Bytes are
-/// wiped from memory when the last clone is dropped. `Debug` shows a file's path, and of bytes only how many there are.
+/// DER is told from PEM by its first byte, and by having no BEGIN line; it holds one certificate or one key, where PEM may
+/// hold several. Bytes are wiped from memory when the last clone is dropped. `Debug` shows a file's path, and of bytes only how many there are.
 ///
 /// ```
 /// use iot_transport::Material;
@@ -62,7 +62,7 @@ impl Material {
             Source::Bytes(bytes) => ("the given bytes".to_owned(), Arc::clone(bytes)),
             Source::File(path) => {
                 let origin = path.display().to_string();
-                let bytes = read_file(path).map_err(|error| unreadable(item, &origin, error))?;
+                let bytes = file::read(path, FILE_LIMIT).map_err(|error| unreadable(item, &origin, error))?;
                 (origin, Arc::new(bytes))
             }
         };
@@ -111,14 +111,18 @@ impl Text {
         let mut certificates = Vec::new();
         let mut key_seen = false;
         for section in self.sections() {
-            let (kind, der) = section.map_err(|error| self.malformed(&error))?;
-            key_seen |= is_key(kind);
-            certificates.extend(CertificateDer::from_pem(kind, der));
+            let (kind, mut der) = section.map_err(|error| self.malformed(&error))?;
+            if kind == SectionKind::Certificate {
+                certificates.push(CertificateDer::from(der));
+            } else {
+                key_seen |= is_key(kind);
+                der.zeroize();
+            }
         }
         if !certificates.is_empty() {
             return Ok(certificates);
         }
-        Err(if key_seen || self.is_encrypted() || self.der_key().is_some() {
+        Err(if key_seen || self.is_encrypted() || self.is_der_key() {
             self.wrong(
                 Kind::KeyInsteadOfCertificate,
                 "it holds a private key where a certificate is expected; were the two swapped?",
@@ -128,19 +132,24 @@ impl Text {
         })
     }
 
-    /// The first private key in the text.
+    /// The first private key in the text: a copy for the crypto provider, which takes it over.
     pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsSetupError> {
-        if let Some(key) = self.der_key() {
-            return Ok(key);
+        if self.is_der()
+            && let Ok(key) = PrivateKeyDer::try_from(self.bytes.as_slice())
+        {
+            return Ok(key.clone_key());
         }
         let mut certificate_seen = false;
         for section in self.sections() {
-            let (kind, der) = match section {
+            let (kind, mut der) = match section {
                 Err(_) if self.is_encrypted() => break,
                 section => section.map_err(|error| self.malformed(&error))?,
             };
             certificate_seen |= kind == SectionKind::Certificate;
-            if let Some(key) = PrivateKeyDer::from_pem(kind, der) {
+            if !is_key(kind) {
+                // A section of an unknown kind may be a secret as well.
+                der.zeroize();
+            } else if let Some(key) = PrivateKeyDer::from_pem(kind, der) {
                 return Ok(key);
             }
         }
@@ -168,24 +177,24 @@ impl Text {
         PemObject::pem_slice_iter(&self.bytes)
     }
 
-    fn is_der(&self) -> bool {
-        self.bytes.first() == Some(&0x30)
+    fn contains(&self, part: &[u8]) -> bool {
+        self.bytes.windows(part.len()).any(|window| window == part)
     }
 
-    /// The private key, if that is what the DER is.
-    fn der_key(&self) -> Option<PrivateKeyDer<'static>> {
-        if !self.is_der() {
-            return None;
-        }
-        PrivateKeyDer::try_from(self.bytes.as_slice()).ok().map(|key| key.clone_key())
+    /// A note in front of PEM text may begin with the same byte, a zero.
+    fn is_der(&self) -> bool {
+        self.bytes.first() == Some(&0x30) && !self.contains(b"-----BEGIN")
+    }
+
+    fn is_der_key(&self) -> bool {
+        self.is_der() && PrivateKeyDer::try_from(self.bytes.as_slice()).is_ok()
     }
 
     fn is_encrypted(&self) -> bool {
         if self.is_der() {
             return der::is_encrypted_key(&self.bytes);
         }
-        let contains = |part: &[u8]| self.bytes.windows(part.len()).any(|window| window == part);
-        contains(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(b"Proc-Type: 4,ENCRYPTED")
+        self.contains(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || self.contains(b"Proc-Type: 4,ENCRYPTED")
     }
 
     fn malformed(&self, error: &PemError) -> TlsSetupError {
@@ -213,7 +222,11 @@ impl Text {
                 "; it looks like DER, but of something else: `openssl {command} -inform der -in FILE -text` tells what"
             );
         }
-        let kinds: Vec<_> = self.sections().flatten().map(|(kind, _)| kind).collect();
+        let kinds = self.sections().flatten().map(|(kind, mut der)| {
+            der.zeroize();
+            kind
+        });
+        let kinds: Vec<_> = kinds.collect();
         if kinds.contains(&SectionKind::Csr) {
             "; it holds a certificate request, which a CA has yet to sign".into()
         } else if kinds.contains(&SectionKind::PublicKey) {
@@ -227,20 +240,6 @@ impl Text {
 
 fn is_key(kind: SectionKind) -> bool {
     matches!(kind, SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey)
-}
-
-/// The file's contents, cut off just past the limit. Opening a pipe would wait for its writer: only files are
-/// read.
-fn read_file(path: &PathBuf) -> io::Result<Zeroizing<Vec<u8>>> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    // Room for all of it from the start: a buffer that grows leaves what it held behind.
-    let room = usize::try_from(metadata.len()).unwrap_or(FILE_LIMIT).min(FILE_LIMIT) + 32;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    File::open(path)?.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn unreadable(item: &str, origin: &str, error: io::Error) -> TlsSetupError {

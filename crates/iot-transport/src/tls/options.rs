@@ -131,12 +131,16 @@ impl TlsOptions {
 impl fmt::Debug for TlsOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alpn: Vec<_> = self.alpn.iter().map(|protocol| String::from_utf8_lossy(protocol)).collect();
-        f.debug_struct("TlsOptions")
+        let mut shown = f.debug_struct("TlsOptions");
+        shown
             .field("anchors", &self.anchors)
             .field("identity", &self.identity)
+            .field("present_outdated", &self.present_outdated)
             .field("server_name", &self.server_name)
-            .field("alpn", &alpn)
-            .finish_non_exhaustive()
+            .field("alpn", &alpn);
+        #[cfg(feature = "dangerous-accept-any-server")]
+        shown.field("accept_any_server", &self.accept_any_server);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -233,5 +237,19 @@ impl Identity {
         }
         .into_iter()
         .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_what_is_checked_less_strictly() {
+        let options = TlsOptions::new(TrustAnchors::default());
+        assert!(format!("{options:?}").contains("present_outdated: false"));
+        assert!(format!("{:?}", options.clone().present_outdated(true)).contains("present_outdated: true"));
+        #[cfg(feature = "dangerous-accept-any-server")]
+        assert!(format!("{:?}", options.dangerous_accept_any_server()).contains("accept_any_server: true"));
     }
 }

@@ -13,16 +13,18 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use sha1::{Digest, Sha1};
 use tokio::time::timeout_at;
 
-use crate::http::{self, Answer, Call, Outcome, Switched};
+use crate::http::{self, Body, Call, Outcome, Switched};
+use crate::words::Secrets;
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, Endpoint, Phase};
 
+use request::Parts;
 pub use request::{Authorizer, Refusal, UpgradeRequest};
 pub use stream::WebSocketIo;
 
@@ -30,8 +32,6 @@ pub use stream::WebSocketIo;
 const PATH: &str = "/mqtt";
 /// The subprotocol of MQTT 3.1.1 and 5 (MQTT 5, section 6).
 const SUBPROTOCOL: &str = "mqtt";
-/// The most characters of an address elsewhere that are shown.
-const SHOWN: usize = 300;
 
 /// A side of a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +105,9 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
         ConnectError::new(Phase::Upgrade, kind, reason).at_endpoint(self.inner.endpoint())
     }
 
-    /// The request as it goes out, and the key that its answer has to match.
-    fn call(&self, request: UpgradeRequest) -> Result<(Call, String), ConnectError> {
-        let (target, host, headers) = request.into_parts();
+    /// The request as it goes out, the key that its answer has to match, and what its answer may not repeat.
+    fn call(&self, request: UpgradeRequest) -> Result<(Call, String, Secrets), ConnectError> {
+        let Parts { target, host, headers, secrets } = request.into_parts();
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| {
             self.failed(Kind::Other, "the operating system has no random numbers to give").with_source(error)
@@ -115,7 +115,7 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
         let key = BASE64_STANDARD.encode(nonce);
         let mut builder = Request::builder()
             .method(Method::GET)
-            .uri(target)
+            .uri(target.as_str())
             .header(HOST, host)
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "websocket")
@@ -129,7 +129,7 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
             self.failed(Kind::Configuration, "the upgrade request cannot be written: check path and host")
                 .with_source(error)
         })?;
-        Ok((call, key))
+        Ok((call, key, secrets))
     }
 
     /// What is not as RFC 6455, section 4.1, has it in an answer that switches.
@@ -147,41 +147,51 @@ impl<C: Connector, A: Authorizer> WebSocket<C, A> {
         if accepted != Some(accept_key(key).as_bytes()) {
             return Err(wrong("does not belong to our request (Sec-WebSocket-Accept)"));
         }
+        if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+            return Err(wrong("turns on an extension that was not asked for (Sec-WebSocket-Extensions)"));
+        }
         // A server that names none is taken: some leave it out. [MQTT-6.0.0-4]
-        match headers.get(SEC_WEBSOCKET_PROTOCOL) {
-            Some(named) if named != SUBPROTOCOL => Err(wrong("names a subprotocol other than `mqtt`")),
-            _ => Ok(()),
+        let mut named = headers
+            .get_all(SEC_WEBSOCKET_PROTOCOL)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii));
+        match (named.next(), named.next()) {
+            (None, _) => Ok(()),
+            (Some(name), None) if name == SUBPROTOCOL.as_bytes() => Ok(()),
+            (Some(_), None) => Err(wrong("names a subprotocol other than `mqtt`")),
+            (Some(_), Some(_)) => Err(wrong("names more than one subprotocol")),
         }
     }
 
-    fn refused(&self, answer: &Answer, proof: &A::Proof) -> ConnectError {
-        let refusal = Refusal::new(answer);
-        let status = answer.status;
-        let mut reason = format!("the server refused it with HTTP {status}");
+    fn refused(&self, refusal: &Refusal<'_>, proof: &A::Proof) -> ConnectError {
+        let status = refusal.status();
+        let name = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let mut reason = match name {
+            Some(name) => format!("the server refused it with HTTP {status} {name}"),
+            None => format!("the server refused it with HTTP {status}"),
+        };
         if let Some(message) = refusal.message() {
             reason.push_str(&format!(": {message:?}"));
         }
-        let advice = self.authorizer.refused(proof, &refusal).or_else(|| advice(&refusal));
+        let advice = self.authorizer.refused(proof, refusal).or_else(|| advice(refusal));
         if let Some(advice) = advice {
             reason.push_str("; ");
             reason.push_str(&advice);
         }
-        self.failed(Kind::HttpRefused, reason).with_http_status(status.as_u16())
+        self.failed(Kind::HttpRefused, reason)
+            .with_http_status(status)
+            // Where there is no WebSocket endpoint now, there is none in a second.
+            .with_retryable(!matches!(status, 200..=399 | 404 | 426))
     }
 }
 
 /// What an answer means whoever the authorizer is.
 fn advice(refusal: &Refusal<'_>) -> Option<String> {
     Some(match refusal.status() {
-        300..=399 => {
-            match refusal.header(LOCATION.as_str()).and_then(|location| location.split('?').next()) {
-                Some(location) => {
-                    let shown: String = location.chars().take(SHOWN).collect();
-                    format!("it points to {shown:?}: connect there, if you trust it")
-                }
-                None => "it points elsewhere without saying where".into(),
-            }
-        }
+        300..=399 => match refusal.quoted_header(LOCATION.as_str()) {
+            Some(location) => format!("it points to {location:?}: connect there, if you trust it"),
+            None => "it points elsewhere without saying where".into(),
+        },
         401 | 403 => "the broker wants credentials in the request: give an authorizer".into(),
         404 => "nothing is served at this path: check path and host".into(),
         426 | 200..=299 => "this is not a WebSocket endpoint: check host, port and path".into(),
@@ -207,14 +217,14 @@ impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
         let prepared = async {
             let mut request = UpgradeRequest::new(self.inner.endpoint(), &self.path)?;
             let proof = self.authorizer.authorize(&mut request, attempt).await?;
-            let (call, key) = self.call(request)?;
-            Ok((call, key, proof))
+            let (call, key, secrets) = self.call(request)?;
+            Ok((call, key, secrets, proof))
         };
         let late = || {
             let reason = "the credentials were not there before the deadline; check where they come from";
             ConnectError::new(Phase::Credentials, Kind::TimedOut, reason)
         };
-        let (call, key, proof) = timeout_at(attempt.deadline(), prepared)
+        let (call, key, secrets, proof) = timeout_at(attempt.deadline(), prepared)
             .await
             .unwrap_or_else(|_| Err(late()))
             .inspect_err(|error: &ConnectError| attempt.enter(error.phase()))
@@ -222,22 +232,16 @@ impl<C: Connector, A: Authorizer> Connector for WebSocket<C, A> {
 
         let io = self.inner.connect(attempt).await?;
         attempt.enter(Phase::Upgrade);
-        let outcome = timeout_at(attempt.deadline(), http::exchange(io, call, attempt.deadline()))
-            .await
-            .map_err(|_| {
-                self.failed(
-                Kind::TimedOut,
-                "the server did not answer the upgrade before the deadline; check that this port speaks HTTP",
-            )
-            })?;
-        match outcome {
+        match http::exchange(io, call, attempt.deadline(), Body::Excerpt).await {
             Ok(Outcome::Switched(Switched { headers, io, rest })) => {
                 self.check(&headers, &key)?;
                 Ok(WebSocketIo::new(io, rest, Role::Client))
             }
-            Ok(Outcome::Answer(answer)) => Err(self.refused(&answer, &proof)),
+            Ok(Outcome::Answer(answer)) => Err(self.refused(&Refusal::new(&answer, &secrets), &proof)),
             Err(error) => {
-                Err(error.into_connect_error(Phase::Upgrade, "the server").at_endpoint(self.inner.endpoint()))
+                let late = "the server did not answer the upgrade before the deadline; check that this port speaks HTTP";
+                let error = error.into_connect_error(Phase::Upgrade, "the server", late);
+                Err(error.at_endpoint(self.inner.endpoint()))
             }
         }
     }

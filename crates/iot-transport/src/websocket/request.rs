@@ -5,14 +5,12 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use hyper::header::{DATE, HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::utf8_percent_encode;
+use zeroize::Zeroizing;
 
-use crate::custom_authorizer::RESERVED;
+use crate::custom_authorizer::encoded;
 use crate::http::Answer;
+use crate::words::{Secrets, quoted};
 use crate::{Attempt, ConnectError, ConnectErrorKind as Kind, Endpoint, Phase};
-
-/// The most of a refusal's words that are repeated.
-const MESSAGE: usize = 300;
 
 /// What lets an upgrade request pass: adds query parameters and headers to it, anew for each attempt.
 ///
@@ -49,13 +47,24 @@ impl Authorizer for () {
     }
 }
 
-/// A GET request that asks for a WebSocket. `Debug` shows host and path; query and headers may be secrets.
+/// A GET request that asks for a WebSocket. `Debug` shows host and path; values in query and headers are treated as
+/// secrets: where an answer repeats one, it is not shown.
 pub struct UpgradeRequest {
     host: String,
     port: Option<u16>,
     path: String,
-    query: String,
+    query: Zeroizing<String>,
     headers: HeaderMap,
+    secrets: Secrets,
+}
+
+/// A request that is complete.
+pub(super) struct Parts {
+    pub(super) target: Zeroizing<String>,
+    pub(super) host: String,
+    /// Those that were added.
+    pub(super) headers: HeaderMap,
+    pub(super) secrets: Secrets,
 }
 
 impl UpgradeRequest {
@@ -72,8 +81,17 @@ impl UpgradeRequest {
             Ok(IpAddr::V6(address)) => format!("[{address}]"),
             _ => endpoint.host().trim_end_matches('.').to_ascii_lowercase(),
         };
-        let port = Some(endpoint.port()).filter(|port| !matches!(port, 80 | 443));
-        Ok(Self { host, port, path: path.to_owned(), query: String::new(), headers: HeaderMap::new() })
+        // Which port may be left out depends on TLS, which is not known here; one that need not be there does no harm
+        // (RFC 9110, section 7.2). 443 without TLS is nobody's.
+        let port = Some(endpoint.port()).filter(|port| *port != 443);
+        Ok(Self {
+            host,
+            port,
+            path: path.to_owned(),
+            query: Zeroizing::default(),
+            headers: HeaderMap::new(),
+            secrets: Secrets::default(),
+        })
     }
 
     /// The host in lower case, without a port; an IPv6 address in brackets.
@@ -88,33 +106,51 @@ impl UpgradeRequest {
         &self.path
     }
 
-    /// Leaves the port out of the `Host` header, where it stands unless it is 80 or 443: for signatures over the bare
-    /// host name.
+    /// Leaves the port out of the `Host` header, where it stands unless it is 443: for signatures over the bare host
+    /// name.
     pub fn bare_host(&mut self) {
         self.port = None;
     }
 
-    /// Adds a query parameter; name and value are percent-encoded.
+    /// Adds a query parameter; name and value are percent-encoded. The value is treated as a secret.
     pub fn add_query(&mut self, name: &str, value: &str) {
-        let encode = |text| utf8_percent_encode(text, RESERVED).to_string();
-        self.add_encoded_query(&encode(name), &encode(value));
+        self.secrets.add(value);
+        self.append(&encoded(name), &encoded(value));
     }
 
-    pub(crate) fn add_encoded_query(&mut self, name: &str, value: &str) {
-        if !self.query.is_empty() {
-            self.query.push('&');
+    /// Adds a query parameter whose value is no secret.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn add_public_query(&mut self, name: &str, value: &str) {
+        self.append(&encoded(name), &encoded(value));
+    }
+
+    /// Adds a query parameter that is encoded already; its value is kept as a secret if it is one.
+    pub(crate) fn add_encoded_query(&mut self, name: &str, value: &str, secret: bool) {
+        if secret {
+            self.secrets.add(value);
         }
-        self.query.push_str(name);
-        self.query.push('=');
-        self.query.push_str(value);
+        self.append(name, value);
     }
 
-    /// Adds a header, which is treated as a secret.
+    fn append(&mut self, name: &str, value: &str) {
+        let separator = if self.query.is_empty() { "" } else { "&" };
+        // The old one is wiped, where one that grows would be left behind.
+        self.query = Zeroizing::new([self.query.as_str(), separator, name, "=", value].concat());
+    }
+
+    /// Adds a header, whose value is treated as a secret.
     ///
     /// # Errors
     ///
     /// Name or value is not one that HTTP can carry, or the header belongs to the upgrade itself.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), ConnectError> {
+        self.add_public_header(name, value)?;
+        self.secrets.add(value);
+        Ok(())
+    }
+
+    /// Adds a header whose value is no secret.
+    pub(crate) fn add_public_header(&mut self, name: &str, value: &str) -> Result<(), ConnectError> {
         let wrong = |what: &str| {
             let shown: String = name.chars().take(50).collect();
             ConnectError::new(
@@ -136,15 +172,15 @@ impl UpgradeRequest {
         Ok(())
     }
 
-    /// Target, `Host` header, and the headers that were added.
-    pub(super) fn into_parts(self) -> (String, String, HeaderMap) {
-        let Self { host, port, path, query, headers } = self;
-        let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+    pub(super) fn into_parts(self) -> Parts {
+        let Self { host, port, path, query, headers, secrets } = self;
+        let target =
+            Zeroizing::new(if query.is_empty() { path } else { [&path, "?", query.as_str()].concat() });
         let host = match port {
             Some(port) => format!("{host}:{port}"),
             None => host,
         };
-        (target, host, headers)
+        Parts { target, host, headers, secrets }
     }
 }
 
@@ -157,17 +193,18 @@ impl fmt::Debug for UpgradeRequest {
     }
 }
 
-/// A server's answer that is not the upgrade asked for.
-#[derive(Debug)]
+/// A server's answer that is not the upgrade asked for. `Debug` shows status and message.
 pub struct Refusal<'a> {
     status: u16,
     headers: &'a HeaderMap,
+    secrets: &'a Secrets,
     message: Option<String>,
 }
 
 impl<'a> Refusal<'a> {
-    pub(super) fn new(answer: &'a Answer) -> Self {
-        Self { status: answer.status.as_u16(), headers: &answer.headers, message: message(&answer.body) }
+    pub(super) fn new(answer: &'a Answer, secrets: &'a Secrets) -> Self {
+        let message = message(&answer.body, secrets);
+        Self { status: answer.status.as_u16(), headers: &answer.headers, secrets, message }
     }
 
     /// The HTTP status, 200 to 599 other than 101.
@@ -176,16 +213,22 @@ impl<'a> Refusal<'a> {
         self.status
     }
 
-    /// The server's own words, if its body has some: one line of at most 300 characters.
+    /// The server's own words, if its body has some: one line of at most 300 characters, without queries. A body that
+    /// repeats what was added to the request is not shown.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// A header's value, if it is there and text.
+    /// A header's value, if it is there and text. It may repeat what was sent.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A header's value, fit to be shown.
+    pub(super) fn quoted_header(&self, name: &str) -> Option<String> {
+        quoted(self.header(name)?, self.secrets)
     }
 
     /// The server's clock when it answered, as the `Date` header has it (RFC 9110, section 6.6.1).
@@ -195,23 +238,19 @@ impl<'a> Refusal<'a> {
     }
 }
 
-/// What a body says: the member `message` of a JSON object, as AWS has it, or the text itself.
-fn message(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
-    let said = json_message(&text).unwrap_or(&text);
-    // One line, and nothing that could steer a terminal.
-    let mut line = String::new();
-    for word in said.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.len() > MESSAGE {
-            line = line.chars().take(MESSAGE).collect();
-            break;
-        }
+impl fmt::Debug for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
     }
-    (!line.is_empty()).then_some(line)
+}
+
+/// What a body says: the member `message` of a JSON object, as AWS has it, or the text itself.
+fn message(body: &[u8], secrets: &Secrets) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    quoted(json_message(&text).unwrap_or(&text), secrets)
 }
 
 /// The text of `"message": "..."`. No JSON parser is pulled in for words that people read; escapes are left as they
@@ -234,34 +273,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusals_words_are_found_in_json_and_in_text_and_fit_on_a_line() {
+    fn a_refusals_words_are_found_in_json_and_in_text() {
         for (body, said) in [
             (r#"{"message":"Forbidden","traceId":"1"}"#, Some("Forbidden")),
             (r#" { "traceId": "1", "message" : "say \"hi\" \\" }"#, Some(r#"say \"hi\" \\"#)),
             (r#"{"Message":"No"}"#, Some("No")),
             (r#"{"message":7}"#, Some(r#"{"message":7}"#)),
             (r#"{"message":"never ends"#, Some(r#"{"message":"never ends"#)),
-            ("  two\r\n lines\u{1b}[31m ", Some("two lines [31m")),
             (" \n ", None),
             ("", None),
         ] {
-            assert_eq!(message(body.as_bytes()).as_deref(), said, "{body}");
+            assert_eq!(message(body.as_bytes(), &Secrets::default()).as_deref(), said, "{body}");
         }
-        assert_eq!(message("é".repeat(1000).as_bytes()).unwrap().chars().count(), MESSAGE);
-        assert!(message(&[0xff, b'x']).unwrap().ends_with('x'));
+        assert!(message(&[0xff, b'x'], &Secrets::default()).unwrap().ends_with('x'));
     }
 
     #[test]
-    fn a_host_header_has_the_port_unless_it_is_a_default_or_must_be_bare() {
+    fn a_host_header_has_the_port_unless_it_is_that_of_tls_or_must_be_bare() {
         let host = |host: &str, port, bare: bool| {
             let mut request = UpgradeRequest::new(Some(&Endpoint::new(host, port)), "/mqtt").unwrap();
             if bare {
                 request.bare_host();
             }
-            request.into_parts().1
+            request.into_parts().host
         };
         assert_eq!(host("Broker.Example.", 443, false), "broker.example");
-        assert_eq!(host("broker.example", 80, false), "broker.example");
+        assert_eq!(host("broker.example", 80, false), "broker.example:80");
         assert_eq!(host("broker.example", 8443, false), "broker.example:8443");
         assert_eq!(host("broker.example", 8443, true), "broker.example");
         assert_eq!(host("::1", 8443, false), "[::1]:8443");
@@ -284,7 +321,7 @@ mod tests {
             assert!(error.reason().contains(why) && !error.is_retryable(), "{error}");
             assert!(!error.to_string().contains(value) || value == "v" || value == "k", "{error}");
         }
-        assert_eq!(request.into_parts().0, "/mqtt?a%20b=x%2Fy%2Bz%3D&n=~-._");
+        assert_eq!(request.into_parts().target.as_str(), "/mqtt?a%20b=x%2Fy%2Bz%3D&n=~-._");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //! wants.
 
 use std::future::ready;
+use std::io;
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use iot_transport::{Attempt, ConnectError, FromFn, Phase, from_fn};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use iot_transport::{Attempt, BoxConnector, ConnectError, Connector, FromFn, Phase, from_fn};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 pub const BINARY: u8 = 2;
@@ -31,6 +34,54 @@ pub fn pipe(size: usize) -> (FromFn<impl Fn(Attempt) -> Dialled + Send + Sync + 
         ready(Ok(ours.lock().unwrap().take().expect("dialled once")))
     });
     (connector.with_endpoint("broker.example", 443), Peer(theirs))
+}
+
+/// The error of a connector over a pipe whose other end answers its request with this, and closes.
+pub async fn refused<C: Connector>(
+    connector: &C,
+    mut peer: Peer,
+    phase: Phase,
+    answer: impl AsRef<[u8]>,
+) -> ConnectError {
+    let attempt = attempt();
+    let answering = async {
+        peer.head().await;
+        peer.say(answer).await;
+        drop(peer);
+    };
+    let (result, ()) = tokio::join!(connector.connect(&attempt), answering);
+    assert_eq!(attempt.phase(), phase);
+    result.map(drop).unwrap_err()
+}
+
+/// A stream that takes what is written and was reset by the other end when it is read from.
+#[derive(Debug)]
+pub struct Reset;
+
+impl AsyncRead for Reset {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+impl AsyncWrite for Reset {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The error of a connector over a stream that is reset.
+pub async fn reset<C: Connector>(around: impl FnOnce(BoxConnector) -> C) -> ConnectError {
+    let inner = from_fn(|_| ready(Ok(Reset))).with_endpoint("broker.example", 443);
+    around(BoxConnector::new(inner)).connect(&attempt()).await.map(drop).unwrap_err()
 }
 
 pub struct Peer(pub DuplexStream);

@@ -1,0 +1,36 @@
+//! The frame of a sample: connected, talking until it is done or interrupted, disconnected.
+
+use aws_iot::{Builder, Client};
+use iot_emulator::Emulator;
+
+use crate::{Failure, Interrupt, say};
+
+/// Connects by this name, lets the sample talk until it has said all or is interrupted, and leaves in order; the emulator,
+/// if there is one, is shut down behind it.
+///
+/// # Errors
+/// What the sample says, or why there is no connection.
+pub async fn session(
+    (builder, emulator): (Builder, Option<Emulator>),
+    client_id: &str,
+    mut interrupt: Interrupt,
+    talk: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let client = tokio::select! {
+        client = builder.client_id(client_id).connect() => client?,
+        () = interrupt.requested() => return Ok(()),
+    };
+    let result = async {
+        say(format_args!("Connected as {client_id}."))?;
+        tokio::select! {
+            result = talk(&client) => result,
+            () = interrupt.requested() => say("Interrupted."),
+        }
+    }
+    .await;
+    client.disconnect().await?;
+    if let Some(emulator) = emulator {
+        emulator.shutdown().await;
+    }
+    result.and_then(|()| say("Disconnected."))
+}
