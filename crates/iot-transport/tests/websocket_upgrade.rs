@@ -16,7 +16,7 @@ use std::time::Duration;
 use iot_transport::{
     Attempt, ConnectError, ConnectErrorKind as Kind, Connector, CustomAuthorizer, Phase, WebSocket,
 };
-use peer::{BINARY, attempt, frame, header, pipe, switching};
+use peer::{BINARY, attempt, echo, frame, header, pipe, switching};
 use tokio::io::AsyncReadExt;
 
 /// The error of an upgrade that is answered with this.
@@ -223,12 +223,6 @@ async fn an_answer_that_names_what_was_not_asked_for_is_refused() {
     }
 }
 
-/// An error page as some proxies have it: the request, line for line.
-fn echo(head: &[String]) -> String {
-    let body = format!("denied\n{}", head.join("\n"));
-    format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
 #[tokio::test]
 async fn a_server_that_repeats_the_request_does_not_bring_its_secrets_into_the_error() {
     let custom =
@@ -309,93 +303,4 @@ async fn giving_up_in_the_middle_of_an_upgrade_closes_the_stream() {
     dialling.abort();
     assert!(dialling.await.unwrap_err().is_cancelled());
     assert_eq!(peer.0.read(&mut [0; 1]).await.unwrap(), 0);
-}
-
-#[cfg(feature = "sigv4")]
-#[tokio::test]
-async fn of_a_signed_request_only_signature_and_token_are_secrets() {
-    use iot_transport::SigV4;
-    use iot_transport::credentials::Credentials;
-
-    for (name, shown) in [
-        ("X-Amz-Credential", true),
-        ("X-Amz-Date", true),
-        ("X-Amz-SignedHeaders", true),
-        ("X-Amz-Signature", false),
-        ("X-Amz-Security-Token", false),
-    ] {
-        let (inner, mut peer) = pipe(4096);
-        let given =
-            Credentials::new("AKIDEXAMPLE", "secret", Some("TOKEN/EXAMPLE+abc==".into()), None, "test");
-        let socket = WebSocket::new(inner).authorizer(SigV4::new(given).region("eu-west-1"));
-        let attempt = attempt();
-        let answering = async {
-            let head = peer.head().await;
-            let query = head[0].split(['?', ' ']).nth(2).unwrap();
-            let value = query
-                .split('&')
-                .find_map(|part| part.strip_prefix(name))
-                .unwrap()
-                .trim_start_matches('=')
-                .to_owned();
-            peer.say(echo(&[format!("no {name} {value}")])).await;
-            value
-        };
-        let (result, value) = tokio::join!(socket.connect(&attempt), answering);
-        let error = result.map(drop).unwrap_err();
-        assert_eq!(error.to_string().contains(&value), shown, "{error}");
-        assert_eq!(error.reason().contains("repeats part of the request"), !shown, "{error}");
-    }
-}
-
-#[cfg(feature = "sigv4")]
-#[tokio::test]
-async fn temporary_credentials_are_kept_until_they_are_refused() {
-    use iot_transport::SigV4;
-    use iot_transport::credentials::aws_credential_types::provider::future;
-    use iot_transport::credentials::{Credentials, CredentialsError, ProvideCredentials};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::{SystemTime, UNIX_EPOCH};
-
-    fn noon() -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_705_320_000)
-    }
-
-    /// A new access key each time, good for an hour.
-    #[derive(Debug)]
-    struct Numbered(Arc<AtomicUsize>);
-
-    impl ProvideCredentials for Numbered {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-            let expiry = noon() + Duration::from_secs(3600);
-            let given = Credentials::new(format!("KEY{number}"), "secret", None, Some(expiry), "test");
-            future::ProvideCredentials::ready(Ok::<_, CredentialsError>(given))
-        }
-    }
-
-    let asked = Arc::new(AtomicUsize::new(0));
-    let signer = SigV4::new(Numbered(Arc::clone(&asked))).region("eu-west-1").clock(noon);
-    let mut keys = Vec::new();
-    for refuses in [false, false, true, false] {
-        let (inner, mut peer) = pipe(4096);
-        let socket = WebSocket::new(inner).authorizer(signer.clone());
-        let attempt = attempt();
-        let answering = async {
-            let head = peer.head().await;
-            peer.say(if refuses { "HTTP/1.1 403 Forbidden\r\n\r\n".into() } else { switching(&head, "") })
-                .await;
-            drop(peer);
-            head
-        };
-        let (result, head) = tokio::join!(socket.connect(&attempt), answering);
-        assert_eq!(result.is_err(), refuses);
-        keys.extend(["KEY1", "KEY2"].into_iter().filter(|key| head[0].contains(key)));
-    }
-    assert_eq!(keys, ["KEY1", "KEY1", "KEY1", "KEY2"]);
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }

@@ -5,6 +5,7 @@ mod mask;
 mod request;
 mod stream;
 mod wakers;
+mod writing;
 
 use std::fmt;
 

@@ -13,13 +13,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::Role;
 use super::frame::{Fault, Head, LONGEST_CONTROL, LONGEST_HEAD, Operation};
-use super::mask::{Mask, Masks};
+use super::mask::Mask;
 use super::wakers::{Side, Wakers};
+use super::writing::{HIGH_WATER, Writing};
 
 /// The most bytes that one frame of ours carries: a write is cut there.
 const LARGEST_SENT: usize = 64 * 1024;
-/// From how many waiting bytes on a write waits for the stream underneath.
-const HIGH_WATER: usize = 16 * 1024;
 /// What is read ahead at once, to find heads.
 const READ_AHEAD: usize = 2 * 1024;
 
@@ -91,19 +90,6 @@ enum Progress {
     Done,
     /// Neither, so far.
     Within,
-}
-
-/// What is to be written.
-#[derive(Default)]
-struct Writing {
-    masks: Masks,
-    out: BytesMut,
-    /// The answer to the last ping, if it had no room in `out`.
-    pong: Option<Bytes>,
-    /// Something in `out` was put there by reading, which sees to it that it leaves.
-    answers: bool,
-    /// A close frame is in `out`, or has left.
-    closing: bool,
 }
 
 impl<S> WebSocketIo<S> {
@@ -283,65 +269,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
         self.wakers.register(Side::Writer, cx.waker());
         let waker = self.wakers.both();
         self.writing.poll_drain(&mut self.io, self.role, &mut Context::from_waker(&waker))
-    }
-}
-
-impl Writing {
-    fn push(&mut self, role: Role, operation: Operation, parts: &[&[u8]]) -> io::Result<()> {
-        let mask = match role {
-            Role::Client => Some(self.masks.next()?),
-            Role::Server => None,
-        };
-        Head::write(operation, mask, parts, &mut self.out);
-        Ok(())
-    }
-
-    /// Moves the pong into `out` if there is room.
-    fn place_pong(&mut self, role: Role) -> io::Result<()> {
-        self.answers = true;
-        if self.closing {
-            self.pong = None;
-        } else if self.out.len() < HIGH_WATER
-            && let Some(payload) = self.pong.take()
-        {
-            self.push(role, Operation::Pong, &[&payload])?;
-        }
-        Ok(())
-    }
-
-    /// A close frame goes out once, and is the last.
-    fn close(&mut self, role: Role, code: Option<u16>) -> io::Result<()> {
-        if self.closing {
-            return Ok(());
-        }
-        self.place_pong(role)?;
-        (self.closing, self.answers, self.pong) = (true, true, None);
-        let code = code.map(u16::to_be_bytes);
-        let payload = code.as_ref().map(<[u8; 2]>::as_slice).unwrap_or_default();
-        self.push(role, Operation::Close, &[payload])
-    }
-
-    fn poll_drain<S>(&mut self, io: &mut S, role: Role, cx: &mut Context<'_>) -> Poll<io::Result<()>>
-    where
-        S: AsyncWrite + Unpin,
-    {
-        loop {
-            while !self.out.is_empty() {
-                match ready!(Pin::new(&mut *io).poll_write(cx, &self.out))? {
-                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    len => self.out.advance(len),
-                }
-            }
-            if self.pong.is_none() {
-                break;
-            }
-            self.place_pong(role)?;
-        }
-        // What was needed for a backlog is given back.
-        if self.out.capacity() > HIGH_WATER {
-            self.out = BytesMut::new();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 

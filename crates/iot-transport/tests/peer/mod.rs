@@ -165,3 +165,9 @@ pub fn frame(last: bool, operation: u8, payload: &[u8]) -> Vec<u8> {
     frame.extend(payload);
     frame
 }
+
+/// An error page as some proxies have it: the request, line for line.
+pub fn echo(head: &[String]) -> String {
+    let body = format!("denied\n{}", head.join("\n"));
+    format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
