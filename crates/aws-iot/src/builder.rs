@@ -56,6 +56,15 @@ pub fn over(connector: impl Connector) -> Builder {
 /// credentials are kept until shortly before they expire, or until they are refused.
 ///
 /// The identity's policy must allow `iot:Connect` and what follows. See [`Builder`] for the settings.
+///
+/// ```no_run
+/// use aws_iot::credentials::Chain;
+///
+/// # async fn f() -> Result<(), aws_iot::Error> {
+/// // From the environment, or the shared credentials file.
+/// let client = aws_iot::websocket("abc-ats.iot.eu-west-1.amazonaws.com", Chain::new()).connect().await?;
+/// # drop(client); Ok(()) }
+/// ```
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub fn websocket(
@@ -69,6 +78,18 @@ pub fn websocket(
 /// tells it and, if it looks at them, [`username`](Builder::username) and [`password`](Builder::password).
 ///
 /// See [`Builder`] for the settings.
+///
+/// ```no_run
+/// use aws_iot::CustomAuthorizer;
+///
+/// # async fn f() -> Result<(), aws_iot::Error> {
+/// let parameters = CustomAuthorizer::new().name("my-authorizer").token("token-key", "42").signature("c2ln+bg==");
+/// let client = aws_iot::custom_authorizer("abc-ats.iot.eu-west-1.amazonaws.com", parameters)
+///     .username("my-device")
+///     .connect()
+///     .await?;
+/// # drop(client); Ok(()) }
+/// ```
 pub fn custom_authorizer(endpoint: &str, parameters: CustomAuthorizer) -> Builder {
     Builder::new(endpoint, Door::CustomAuthorizer(parameters))
 }

@@ -127,6 +127,14 @@ impl ConnectError {
         }
     }
 
+    /// Adds to the reason.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.0.reason.push_str("; ");
+        self.0.reason.push_str(note);
+        self
+    }
+
     /// Sets the address unless one is set already.
     #[cfg(feature = "websocket")]
     pub(crate) fn or_at_endpoint(self, endpoint: Option<&Endpoint>) -> Self {

@@ -118,7 +118,10 @@ impl<C: Connector> Connector for HttpProxy<C> {
 
     async fn connect(&self, attempt: &Attempt) -> Result<Self::Io, ConnectError> {
         let call = self.call().inspect_err(|_| attempt.enter(Phase::Proxy))?;
-        let io = self.inner.connect(attempt).await?;
+        let io =
+            self.inner.connect(attempt).await.map_err(|error| {
+                error.with_note(&format!("that is the proxy on the way to {}", self.target))
+            })?;
         attempt.enter(Phase::Proxy);
         match http::exchange(io, call, attempt.deadline(), Body::Excerpt).await {
             Ok(Outcome::Switched(Switched { io, rest, .. })) => Ok(Tunnel { io, rest }),

@@ -13,7 +13,7 @@ mod peer;
 
 use std::time::Duration;
 
-use iot_transport::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, HttpProxy, Phase};
+use iot_transport::{Attempt, ConnectError, ConnectErrorKind as Kind, Connector, HttpProxy, Phase, Tcp};
 use peer::{attempt, header, pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -129,6 +129,15 @@ async fn what_is_no_proxy_is_told() {
     let (inner, _peer) = pipe(1024);
     let error = HttpProxy::new(inner, "no host", 1).connect(&attempt()).await.map(drop).unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (Kind::Configuration, false), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_told_from_the_host_behind_it() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let proxy = HttpProxy::new(Tcp::new("127.0.0.1", closed), TARGET, 8883);
+    let error = proxy.connect(&attempt()).await.map(drop).unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (Kind::Refused, Phase::Tcp));
+    assert!(error.to_string().ends_with("; that is the proxy on the way to iot.example:8883"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -165,6 +165,13 @@ fn der_is_taken_as_it_is_and_what_it_is_instead_is_told() {
     let error = device.certificate_error(key);
     assert_eq!(error.kind(), Kind::KeyInsteadOfCertificate, "{error}");
     assert_eq!(device.key_error(certificate).kind(), Kind::CertificateInsteadOfKey);
+    let archive = [0x30, 8, 0x02, 1, 3, 0x30, 3, 0x06, 1, 42];
+    for error in [device.key_error(archive), device.certificate_error(archive)] {
+        assert!(error.to_string().contains("a PKCS#12 archive"), "{error}");
+    }
+    let anchors = TrustAnchors::ca(Material::bytes(device.key.serialize_pem()));
+    let error = TlsOptions::new(anchors).provider(providers().remove(0)).check().unwrap_err();
+    assert!(error.to_string().ends_with("it holds a private key; give the certificate of the CA"), "{error}");
     // PKCS#8 as OpenSSL encrypts it: an algorithm, then what it made of the key.
     let encrypted = [0x30, 9, 0x30, 3, 0x06, 1, 42, 0x04, 2, 1, 2];
     assert_eq!(device.key_error(encrypted).kind(), Kind::EncryptedPrivateKey);

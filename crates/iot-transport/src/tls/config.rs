@@ -12,7 +12,7 @@ use rustls::{Error as RustlsError, InconsistentKeys, RootCertStore};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::der::{self, Seconds, Validity};
-use super::material::Text;
+use super::material::{ANCHORS, Text};
 use super::options::Kind as IdentityKind;
 use super::{TlsOptions, TlsSetupError, TlsSetupErrorKind as Kind};
 
@@ -99,7 +99,7 @@ impl Loader {
 
 impl Inputs {
     fn read(options: &TlsOptions) -> Result<Self, TlsSetupError> {
-        let anchors = options.anchors.materials.iter().map(|material| material.read("trust anchors"));
+        let anchors = options.anchors.materials.iter().map(|material| material.read(ANCHORS));
         let identity = match options.identity.as_ref().map(|identity| &identity.0) {
             Some(IdentityKind::Materials { certificates, key }) => {
                 Some((certificates.read("client certificate")?, key.read("private key")?))

@@ -42,6 +42,16 @@ pub(super) fn is_version_1(certificate: &[u8]) -> bool {
     validity(certificate).is_some() && fields().is_some_and(|fields| Der(fields).next() == Some(INTEGER))
 }
 
+/// Whether this is a PKCS#12 archive (RFC 7292, section 4): a sequence that begins with the version 3.
+pub(super) fn is_pkcs12(blob: &[u8]) -> bool {
+    let version = || {
+        let mut fields = Der(Der(blob).take(SEQUENCE)?);
+        let version = fields.take(INTEGER)?;
+        (fields.next() == Some(SEQUENCE)).then_some(version)
+    };
+    version() == Some(&[3])
+}
+
 /// Whether this is an encrypted private key (RFC 5958, section 3): a sequence that begins with an algorithm.
 pub(super) fn is_encrypted_key(blob: &[u8]) -> bool {
     let algorithm = || {

@@ -16,6 +16,9 @@ use super::der;
 use super::{TlsSetupError, TlsSetupErrorKind as Kind};
 use crate::file;
 
+/// What trust anchors are called in errors.
+pub(super) const ANCHORS: &str = "trust anchors";
+
 /// The largest file, or text given as bytes, that is read: 1 MiB.
 pub const FILE_LIMIT: usize = 1024 * 1024;
 
@@ -105,6 +108,7 @@ impl PartialEq for Text {
 impl Text {
     /// Every certificate in the text; at least one.
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+        self.no_archive(Kind::NoCertificate)?;
         if self.is_der() && der::validity(&self.bytes).is_some() {
             return Ok(vec![CertificateDer::from(self.bytes.to_vec())]);
         }
@@ -125,7 +129,10 @@ impl Text {
         Err(if key_seen || self.is_encrypted() || self.is_der_key() {
             self.wrong(
                 Kind::KeyInsteadOfCertificate,
-                "it holds a private key where a certificate is expected; were the two swapped?",
+                match self.item {
+                    ANCHORS => "it holds a private key; give the certificate of the CA",
+                    _ => "it holds a private key where a certificate is expected; were the two swapped?",
+                },
             )
         } else {
             self.wrong(Kind::NoCertificate, &format!("it holds no certificate{}", self.what_it_is("x509")))
@@ -134,6 +141,7 @@ impl Text {
 
     /// The first private key in the text: a copy for the crypto provider, which takes it over.
     pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsSetupError> {
+        self.no_archive(Kind::NoPrivateKey)?;
         if self.is_der()
             && let Ok(key) = PrivateKeyDer::try_from(self.bytes.as_slice())
         {
@@ -182,6 +190,15 @@ impl Text {
     }
 
     /// A note in front of PEM text may begin with the same byte, a zero.
+    fn no_archive(&self, kind: Kind) -> Result<(), TlsSetupError> {
+        if !self.is_der() || !der::is_pkcs12(&self.bytes) {
+            return Ok(());
+        }
+        let what = "it is a PKCS#12 archive; take it apart with `openssl pkcs12 -in FILE -nodes -out FILE.pem`, give \
+                    the result as certificate and as key, and let only this program read it";
+        Err(self.wrong(kind, what))
+    }
+
     fn is_der(&self) -> bool {
         self.bytes.first() == Some(&0x30) && !self.contains(b"-----BEGIN")
     }
