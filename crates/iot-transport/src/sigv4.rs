@@ -1,7 +1,6 @@
 //! AWS Signature Version 4 on the upgrade request, as a presigned URL.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
@@ -12,7 +11,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use zeroize::Zeroizing;
 
-use crate::credentials::Cached;
+use crate::credentials::{Cached, Clock};
 use crate::custom_authorizer::encoded;
 use crate::region::region_of;
 use crate::websocket::{Authorizer, Refusal, UpgradeRequest};
@@ -53,7 +52,7 @@ pub struct SigV4 {
     credentials: Cached<SharedCredentialsProvider>,
     region: Option<String>,
     expires_in: Duration,
-    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    clock: Clock,
 }
 
 /// What [`SigV4`] remembers of a request, to explain a refusal.
@@ -70,7 +69,7 @@ impl SigV4 {
             credentials: Cached::new(SharedCredentialsProvider::new(provider)),
             region: None,
             expires_in: EXPIRES_IN,
-            clock: Arc::new(now),
+            clock: Clock::default(),
         }
     }
 
@@ -93,9 +92,8 @@ impl SigV4 {
     /// Takes the time from here, for signatures and for the expiry of credentials. Default: the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        let shared = Arc::clone(&self.clock);
-        self.credentials = self.credentials.clock(move || shared());
+        self.clock = Clock::new(clock);
+        self.credentials = self.credentials.with_clock(self.clock.clone());
         self
     }
 
@@ -207,7 +205,7 @@ impl Authorizer for SigV4 {
             failed(Kind::Credentials, crate::credentials::explain(&error)).with_source(error)
         })?;
         request.bare_host();
-        let time = (self.clock)();
+        let time = self.clock.now();
         for (name, value) in self.sign(request.host(), request.path(), &region, &credentials, time)? {
             if SECRET.contains(&name.as_str()) {
                 request.add_query(&name, &value);
@@ -225,7 +223,7 @@ impl Authorizer for SigV4 {
         }
         // They may have been revoked: the next attempt asks for others.
         self.credentials.invalidate();
-        let now = (self.clock)();
+        let now = self.clock.now();
         let server = refusal.date().and_then(|date| httpdate::parse_http_date(date).ok());
         if let Some(skew) = server.and_then(|server| skew(now, server)) {
             return Some(skew);
@@ -259,14 +257,6 @@ fn skew(ours: SystemTime, server: SystemTime) -> Option<String> {
 
 fn failed(kind: Kind, reason: impl Into<String>) -> ConnectError {
     ConnectError::new(Phase::Credentials, kind, reason)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a signature carries the time of day unless a clock was passed"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 impl fmt::Debug for SigV4 {

@@ -92,8 +92,12 @@ impl<P: ProvideCredentials + 'static> Cached<P> {
 
     /// Takes the time from here. Default: the system's clock.
     #[must_use]
-    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::new(now);
+    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.with_clock(Clock::new(now))
+    }
+
+    pub(crate) fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

@@ -1,4 +1,4 @@
-//! The wall clock that expiry dates are compared with.
+//! The wall clock that signatures carry and that expiry dates are compared with.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::time::SystemTime;
 
 /// Tells the time.
 #[derive(Clone)]
-pub(super) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    pub(super) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    pub(super) fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         (self.0)()
     }
 }
@@ -21,7 +21,7 @@ impl Clock {
 impl Default for Clock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "credentials expire by the wall clock unless one was passed"
+        reason = "signatures and credentials go by the wall clock unless one was passed"
     )]
     fn default() -> Self {
         Self::new(SystemTime::now)

@@ -102,6 +102,7 @@ pub use aws_credential_types::provider::future;
 pub use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 pub use cached::Cached;
 pub use chain::Chain;
+pub(crate) use clock::Clock;
 #[cfg(feature = "cognito")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cognito")))]
 pub use cognito::Cognito;
