@@ -1,5 +1,6 @@
 //! The trait that everything else in this crate implements, and its closure form.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 
@@ -68,12 +69,13 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        write!(f, "{}:{}", bracketed(&self.host), self.port)
     }
+}
+
+/// A host as it stands in front of a port: an IPv6 address in brackets.
+pub(crate) fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
 }
 
 /// Makes a connector of an async closure that returns a stream: a tunnel, a serial line, a test's in-memory

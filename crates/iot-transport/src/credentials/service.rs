@@ -9,6 +9,7 @@ use zeroize::Zeroize as _;
 
 use super::keys::{self, Named};
 use super::{Credentials, CredentialsError};
+use crate::connector::bracketed;
 use crate::http::{self, Answer, Call};
 use crate::words::{Secrets, quoted};
 use crate::{Attempt, BoxConnector, ConnectError, ConnectErrorKind as Kind, Connector};
@@ -49,10 +50,7 @@ impl Service {
     /// Where the connector leads to, else `host`.
     fn host(&self, host: &str) -> String {
         match self.connector.endpoint() {
-            Some(endpoint) if endpoint.port() == 443 => {
-                let bare = endpoint.host();
-                if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() }
-            }
+            Some(endpoint) if endpoint.port() == 443 => bracketed(endpoint.host()).into_owned(),
             Some(endpoint) => endpoint.to_string(),
             None => host.to_owned(),
         }
