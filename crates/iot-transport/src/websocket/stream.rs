@@ -78,7 +78,7 @@ enum State {
     /// A data frame's payload: how many bytes are left of it, how many have been read.
     Payload { left: u64, read: u64, mask: Option<Mask> },
     /// A control frame's payload.
-    Control { head: Head, len: usize },
+    Control(Head),
     /// Nothing comes any more.
     Ended,
 }
@@ -142,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
                 self.reading.state = State::Payload { left: left - len, read: read + len, mask };
                 return Poll::Ready(Ok(Progress::Done));
             }
-            State::Control { head, len } => {
+            State::Control(head) => {
+                let len = usize::try_from(head.len).unwrap_or(usize::MAX).min(LONGEST_CONTROL);
                 if self.reading.ahead.len() < len {
                     return self.poll_ahead(cx).map_ok(|()| Progress::Within);
                 }
@@ -173,8 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
                 self.reading.state = State::Payload { left: len, read: 0, mask };
             }
             Operation::Close | Operation::Ping | Operation::Pong => {
-                let len = usize::try_from(len).unwrap_or(usize::MAX).min(LONGEST_CONTROL);
-                self.reading.state = State::Control { head, len };
+                self.reading.state = State::Control(head);
             }
         }
         Ok(())
@@ -235,8 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
         if !self.writing.answers {
             return;
         }
-        let waker = self.wakers.both();
-        let mut cx = Context::from_waker(&waker);
+        let mut cx = Context::from_waker(self.wakers.both());
         let sent = match self.writing.poll_drain(&mut self.io, self.role, &mut cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut self.io).poll_flush(&mut cx),
             other => other,
@@ -267,8 +266,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketIo<S> {
     /// Writes what waits, for who writes.
     fn poll_drain(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         self.wakers.register(Side::Writer, cx.waker());
-        let waker = self.wakers.both();
-        self.writing.poll_drain(&mut self.io, self.role, &mut Context::from_waker(&waker))
+        let mut cx = Context::from_waker(self.wakers.both());
+        self.writing.poll_drain(&mut self.io, self.role, &mut cx)
     }
 }
 
@@ -332,9 +331,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
-        let waker = self.wakers.both();
-        Pin::new(&mut self.io).poll_flush(&mut Context::from_waker(&waker))
+        let this = &mut *self;
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.io).poll_flush(&mut Context::from_waker(this.wakers.both()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

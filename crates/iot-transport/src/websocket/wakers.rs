@@ -11,8 +11,10 @@ pub(super) enum Side {
 }
 
 /// The tasks that read and write.
-#[derive(Default)]
-pub(super) struct Wakers(Arc<Both>);
+pub(super) struct Wakers {
+    both: Arc<Both>,
+    waker: Waker,
+}
 
 #[derive(Default)]
 struct Both {
@@ -20,12 +22,19 @@ struct Both {
     writer: Mutex<Option<Waker>>,
 }
 
+impl Default for Wakers {
+    fn default() -> Self {
+        let both = Arc::<Both>::default();
+        Self { waker: Waker::from(Arc::clone(&both)), both }
+    }
+}
+
 impl Wakers {
     /// Notes the task of this side.
     pub(super) fn register(&self, side: Side, waker: &Waker) {
         let slot = match side {
-            Side::Reader => &self.0.reader,
-            Side::Writer => &self.0.writer,
+            Side::Reader => &self.both.reader,
+            Side::Writer => &self.both.writer,
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.as_ref().is_none_or(|known| !known.will_wake(waker)) {
@@ -34,8 +43,8 @@ impl Wakers {
     }
 
     /// Wakes whoever is noted then.
-    pub(super) fn both(&self) -> Waker {
-        Waker::from(Arc::clone(&self.0))
+    pub(super) fn both(&self) -> &Waker {
+        &self.waker
     }
 }
 
