@@ -13,6 +13,7 @@ use mqtt_codec::{DecodeError, EncodeError, InvalidTopic, ReasonCode, Text};
 pub struct LinkError {
     message: Arc<str>,
     retryable: bool,
+    by_peer: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -20,7 +21,7 @@ impl LinkError {
     /// A sentence about what happened; `retryable` says whether trying again can help.
     #[must_use]
     pub fn new(message: impl Into<Arc<str>>, retryable: bool) -> Self {
-        Self { message: message.into(), retryable, source: None }
+        Self { message: message.into(), retryable, by_peer: false, source: None }
     }
 
     /// With the error behind it.
@@ -28,6 +29,19 @@ impl LinkError {
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+
+    /// Says that the other side ended the stream, by an end of file or a reset: what it was sent last may be the reason.
+    #[must_use]
+    pub fn by_peer(mut self) -> Self {
+        self.by_peer = true;
+        self
+    }
+
+    /// Whether the other side ended the stream.
+    #[must_use]
+    pub fn is_by_peer(&self) -> bool {
+        self.by_peer
     }
 
     /// Whether trying again can help. A wrong key stays wrong, a refused connection may not.
@@ -182,10 +196,45 @@ pub enum OpError {
     Topic(InvalidTopic),
     /// Neither side offers this. It was not sent.
     Unsupported(&'static str),
+    /// It waited for a connection and was given up. It was not sent.
+    Dropped(Dropped),
+    /// The server ended the connection this many times in a row right after it was sent; it is not sent again. AWS IoT
+    /// Core does so when the policy does not allow the topic.
+    Poisoned {
+        /// The topic or filter.
+        topic: Text,
+        /// How many times.
+        strikes: u8,
+    },
     /// The connection did not come about.
     Connect(ConnectionError),
     /// The client has been closed: its driver task has ended.
     Closed,
+}
+
+/// Why a message that waited for a connection was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dropped {
+    /// The queue was full, and it drops the newest.
+    Newest,
+    /// The queue was full, and a newer message took its place.
+    Oldest,
+    /// Its time to live was over.
+    Expired,
+    /// It is larger than the whole queue.
+    TooLarge,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Newest => "the offline queue is full",
+            Self::Oldest => "the offline queue was full, and a newer message took the place of this one",
+            Self::Expired => "its time to live was over before there was a connection",
+            Self::TooLarge => "it is larger than the whole offline queue",
+        })
+    }
 }
 
 impl fmt::Display for OpError {
@@ -204,6 +253,13 @@ impl fmt::Display for OpError {
             Self::Invalid(error) => error.fmt(f),
             Self::Topic(error) => write!(f, "not a valid topic: {error}"),
             Self::Unsupported(what) => f.write_str(what),
+            Self::Dropped(why) => why.fmt(f),
+            Self::Poisoned { topic, strikes } => write!(
+                f,
+                "the server ended the connection {strikes} times in a row right after `{}` was sent; probably the \
+                 policy does not allow this topic",
+                topic.as_str().escape_debug()
+            ),
             Self::Connect(error) => error.fmt(f),
             Self::Closed => f.write_str("the client is closed"),
         }

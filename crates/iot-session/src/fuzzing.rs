@@ -72,7 +72,7 @@ impl<S: Stage> World<S> {
 
     fn step(&mut self, verb: u8, script: &mut impl Iterator<Item = u8>) {
         match verb % 10 {
-            0 => self.op(Op::Connect),
+            0 => self.op(Op::CONNECT),
             1 | 2 => {
                 let qos = if verb % 10 == 1 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
                 if let Ok(message) = Message::new("a/b", "payload") {

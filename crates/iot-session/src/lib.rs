@@ -20,7 +20,7 @@ pub use client::{
     Ack, Client, ClosedError, Config, Delivery, Driver, Messages, Stats, Status, Subscription,
     TryPublishError, client,
 };
-pub use error::{ConnectionError, LinkError, OpError};
+pub use error::{ConnectionError, Dropped, LinkError, OpError};
 pub use machine::{Machine, MachineOutput};
 pub use message::Message;
 pub use mqtt_codec::{QoS, TopicFilter, TopicName, Version, packet::Will};

@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 use mqtt_codec::Codec;
 
-use crate::error::LinkError;
-use crate::stage::{AckToken, Event, Input, Link, LinkUp, Op, OpId, Output, Stage};
+use crate::error::{LinkError, OpError};
+use crate::stage::{AckToken, Event, Gauges, Input, Link, LinkUp, Op, OpId, Output, Stage};
 use crate::time::{Nanos, Now};
 
 /// Turns a [`Stage`] into something that eats and makes bytes. The driver, a simulator, a fuzzer or another runtime
@@ -99,6 +99,10 @@ impl<S: Stage> Machine<S> {
                 }
                 Output::Dial => MachineOutput::Dial,
                 Output::Hangup => MachineOutput::Hangup,
+                // Nobody up here keeps messages.
+                Output::Event(Event::Returned(id, _)) => {
+                    MachineOutput::Event(Event::Done(id, Err(OpError::Interrupted)))
+                }
                 Output::Event(event) => MachineOutput::Event(event),
             });
         }
@@ -119,5 +123,13 @@ impl<S: Stage> Machine<S> {
     #[must_use]
     pub fn ready(&self) -> bool {
         self.stage.ready()
+    }
+
+    /// What the stack holds at present.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges::default();
+        self.stage.gauges(&mut gauges);
+        gauges
     }
 }

@@ -1,6 +1,8 @@
 //! An application message, as it is sent and as it is received.
 
 use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_codec::packet::Publish;
@@ -11,8 +13,7 @@ use crate::stage::PublishOp;
 /// An application message. Cloning shares topic and payload.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
-    publish: Publish,
-    qos: QoS,
+    op: PublishOp,
 }
 
 impl Message {
@@ -33,20 +34,48 @@ impl Message {
         T: TryInto<TopicName>,
         InvalidTopic: From<T::Error>,
     {
-        Ok(Self { publish: Publish::new(topic.try_into()?, payload), qos: QoS::AtLeastOnce })
+        Ok(Self { op: PublishOp::new(Publish::new(topic.try_into()?, payload), QoS::AtLeastOnce) })
     }
 
     /// With this quality of service. Default: QoS 1.
     #[must_use]
     pub fn qos(mut self, qos: QoS) -> Self {
-        self.qos = qos;
+        self.op.qos = qos;
+        self
+    }
+
+    /// How long it may wait for a connection, in milliseconds, rounded up, at least 1 ms; from 4,294,967,295 ms (49 days)
+    /// on: for ever. Then it ends with [`Dropped::Expired`](crate::Dropped). Default: for ever.
+    ///
+    /// What the server and other clients make of it is another matter: MQTT 5 has the property
+    /// [`MessageExpiryInterval`](Property::MessageExpiryInterval) for them, which bounds the waiting here, too.
+    #[must_use]
+    pub fn time_to_live(mut self, ttl: Duration) -> Self {
+        let millis = ttl.as_micros().div_ceil(1000).max(1);
+        self.op.ttl = u32::try_from(millis).ok().and_then(NonZeroU32::new);
+        self
+    }
+
+    /// Whether it may wait for a connection in the offline queue. Default: yes. Otherwise it ends with
+    /// [`OpError::Offline`](crate::OpError) when there is none.
+    #[must_use]
+    pub fn queue(mut self, queue: bool) -> Self {
+        self.op.queue = queue;
+        self
+    }
+
+    /// Whether a QoS 1 message may be sent again in another session when its own was lost before the acknowledgement.
+    /// Default: yes. Otherwise it ends with [`OpError::Interrupted`](crate::OpError) then.
+    #[must_use]
+    pub fn resend(mut self, resend: bool) -> Self {
+        self.op.resend = resend;
         self
     }
 
     /// Kept by the server for later subscribers. Default: no.
     #[must_use]
     pub fn retain(mut self, retain: bool) -> Self {
-        self.publish = self.publish.with_retain(retain);
+        self.op.publish = self.op.publish.with_retain(retain);
         self
     }
 
@@ -55,64 +84,64 @@ impl Message {
     /// # Errors
     /// The value is not allowed for the property.
     pub fn property(mut self, property: Property<'_>) -> Result<Self, EncodeError> {
-        let properties: Properties = self.publish.properties_bytes().with(property)?;
-        self.publish = self.publish.with_properties(&properties)?;
+        let properties: Properties = self.op.publish.properties_bytes().with(property)?;
+        self.op.publish = self.op.publish.with_properties(&properties)?;
         Ok(self)
     }
 
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.publish.topic()
+        self.op.publish.topic()
     }
 
     /// The payload. A received one shares the read buffer; see [`detach`](Self::detach).
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.publish.payload()
+        self.op.publish.payload()
     }
 
     /// The payload, sharing its memory.
     #[must_use]
     pub fn payload_bytes(&self) -> Bytes {
-        self.publish.payload_bytes()
+        self.op.publish.payload_bytes()
     }
 
     /// The MQTT 5 properties.
     #[must_use]
     pub fn properties(&self) -> PropertiesRef<'_> {
-        self.publish.properties()
+        self.op.publish.properties()
     }
 
     /// The quality of service it is sent with or was received with.
     #[must_use]
     pub fn quality(&self) -> QoS {
-        self.qos
+        self.op.qos
     }
 
     /// Whether it is to be retained, or was retained when it was received.
     #[must_use]
     pub fn is_retained(&self) -> bool {
-        self.publish.retain()
+        self.op.publish.retain()
     }
 
     /// Whether the server says that it may have sent the message before.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
-        self.publish.dup()
+        self.op.publish.dup()
     }
 
     /// The same message on memory of its own. A received message keeps the buffer alive that it was read into, up
     /// to 64 KiB and more; who keeps small messages for long detaches them.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self { publish: self.publish.detach(), qos: self.qos }
+        Self { op: PublishOp { publish: self.op.publish.detach(), ..self.op.clone() } }
     }
 
     /// The operation that sends it.
     #[must_use]
     pub fn into_op(self) -> PublishOp {
-        PublishOp { publish: self.publish, qos: self.qos }
+        self.op
     }
 }
 
@@ -120,7 +149,7 @@ impl From<Publish> for Message {
     /// A received message.
     fn from(publish: Publish) -> Self {
         let qos = publish.qos();
-        Self { publish, qos }
+        Self { op: PublishOp::new(publish, qos) }
     }
 }
 
@@ -129,7 +158,7 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("topic", &self.topic())
-            .field("qos", &self.qos)
+            .field("qos", &self.op.qos)
             .field("retain", &self.is_retained())
             .field("properties", &self.properties())
             .field("payload", &format_args!("{} bytes", self.payload().len()))

@@ -112,7 +112,7 @@ fn a_backlog_in_front_of_pingresp_keeps_the_connection() {
 #[test]
 fn the_servers_keep_alive_overrules_ours() {
     let mut rig = Rig::new(options(Version::V5).keep_alive(secs(30)));
-    rig.op(Op::Connect);
+    rig.op(Op::CONNECT);
     let mut connack = ConnAck::new(false, ReasonCode::Success);
     connack.properties = Properties::new().with(Property::ServerKeepAlive(10)).unwrap();
     rig.accept_with(connack);

@@ -87,7 +87,7 @@ fn the_base_is_honoured_from_the_first_delay() {
 #[test]
 fn a_first_attempt_that_fails_is_reported_and_not_repeated() {
     let mut rig = Rig::new(options(Version::V5));
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     rig.link_down();
     assert!(matches!(rig.done(op), Err(OpError::Connect(ConnectionError::Link(_)))));
     assert!(rig.disconnects()[0].retry_at.is_none());
@@ -99,7 +99,7 @@ fn a_first_attempt_that_fails_is_reported_and_not_repeated() {
 #[test]
 fn a_first_attempt_is_repeated_if_asked() {
     let mut rig = Rig::with_reconnect(options(Version::V5), Reconnect::default().retry_first(true));
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     rig.link_down();
     assert!(rig.is_pending(op));
     rig.advance(secs(1));
@@ -112,7 +112,7 @@ fn a_first_attempt_is_repeated_if_asked() {
 fn a_refused_first_connect_gives_the_servers_reason() {
     for version in [Version::V3_1_1, Version::V5] {
         let mut rig = Rig::new(options(version));
-        let op = rig.op(Op::Connect);
+        let op = rig.op(Op::CONNECT);
         rig.accept_with(ConnAck::new(false, ReasonCode::NotAuthorized));
         let Err(OpError::Connect(error)) = rig.done(op) else { panic!() };
         assert!(matches!(error, ConnectionError::Refused { reason: ReasonCode::NotAuthorized, .. }));
@@ -144,7 +144,7 @@ fn disconnect_ends_the_wait_at_once_and_connect_starts_over() {
 #[test]
 fn disconnect_gives_up_a_dial_that_is_under_way() {
     let mut rig = Rig::new(options(Version::V5));
-    let connect = rig.op(Op::Connect);
+    let connect = rig.op(Op::CONNECT);
     let disconnect = rig.op(Op::Disconnect);
     assert_eq!(rig.hangups.len(), 1);
     assert!(matches!(rig.done(connect), Err(OpError::Connect(ConnectionError::Requested))));
@@ -164,11 +164,11 @@ fn connect_while_waiting_dials_at_once_but_not_within_the_base_of_the_last_attem
     let last = *rig.dials.last().unwrap();
     rig.link_down(); // 16 s to the next attempt by itself
     rig.advance(secs(1));
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     assert_eq!(rig.dials.last(), Some(&rig.now));
     rig.link_down();
     assert!(rig.done(op).is_err());
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     assert_eq!(rig.dials.last(), Some(&rig.now), "no second dial in the same instant");
     rig.advance(secs(1));
     assert_eq!(rig.dials.last(), Some(&rig.now));
@@ -183,7 +183,7 @@ fn connect_during_an_outage_is_told_of_its_attempt_and_the_layer_goes_on() {
     rig.connect();
     rig.link_down();
     for _ in 0..100 {
-        let op = rig.op(Op::Connect);
+        let op = rig.op(Op::CONNECT);
         rig.advance(secs(1));
         rig.link_down();
         assert!(matches!(rig.done(op), Err(OpError::Connect(ConnectionError::Link(_)))));
@@ -194,7 +194,7 @@ fn connect_during_an_outage_is_told_of_its_attempt_and_the_layer_goes_on() {
 #[test]
 fn what_cannot_heal_ends_the_first_connect_even_if_it_was_to_be_repeated() {
     let mut rig = Rig::with_reconnect(options(Version::V5), Reconnect::default().retry_first(true));
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     rig.accept_with(ConnAck::new(false, ReasonCode::ClientIdentifierNotValid));
     assert!(matches!(rig.done(op), Err(OpError::Connect(ConnectionError::Refused { .. }))));
     assert_eq!(rig.machine.poll_timeout(), None);
@@ -204,7 +204,7 @@ fn what_cannot_heal_ends_the_first_connect_even_if_it_was_to_be_repeated() {
 fn connect_while_connected_answers_at_once_without_dialling() {
     let mut rig = Rig::new(options(Version::V5));
     rig.connect();
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     assert!(matches!(rig.done(op), Ok(Receipt::Connected(_))));
     assert_eq!(rig.dials.len(), 1);
 }
@@ -212,7 +212,7 @@ fn connect_while_connected_answers_at_once_without_dialling() {
 #[test]
 fn two_who_wait_for_the_same_connection_are_both_told() {
     let mut rig = Rig::new(options(Version::V5));
-    let (first, second) = (rig.op(Op::Connect), rig.op(Op::Connect));
+    let (first, second) = (rig.op(Op::CONNECT), rig.op(Op::CONNECT));
     rig.accept(false);
     assert!(rig.done(first).is_ok() && rig.done(second).is_ok());
     assert_eq!(rig.dials.len(), 1);
@@ -221,7 +221,7 @@ fn two_who_wait_for_the_same_connection_are_both_told() {
 #[test]
 fn a_silent_server_is_left_at_the_connect_timeout_exactly() {
     let mut rig = Rig::new(options(Version::V5).connect_timeout(secs(30)));
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     rig.link_up();
     rig.advance(secs(30) - Duration::from_nanos(1));
     assert!(rig.is_pending(op));
@@ -233,7 +233,7 @@ fn a_silent_server_is_left_at_the_connect_timeout_exactly() {
 #[test]
 fn later_connections_of_a_lasting_session_do_not_ask_for_a_clean_start() {
     let mut rig = Rig::new(options(Version::V5).session_expiry(secs(3600)));
-    let op = rig.op(Op::Connect);
+    let op = rig.op(Op::CONNECT);
     rig.link_up();
     assert!(matches!(&rig.sent()[..], [Packet::Connect(connect)] if connect.clean_start()));
     rig.receive(ConnAck::new(false, ReasonCode::Success));

@@ -172,10 +172,18 @@ pub(super) fn broken(error: io::Error, explain: Option<fn(&io::Error) -> Option<
     let message = explain
         .and_then(|explain| explain(&error))
         .unwrap_or_else(|| format!("the connection broke: {error}"));
-    LinkError::new(message, true).with_source(error)
+    let by_peer = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+    );
+    let broken = LinkError::new(message, true).with_source(error);
+    if by_peer { broken.by_peer() } else { broken }
 }
 
 /// The server closed the stream.
 pub(super) fn ended() -> LinkError {
-    LinkError::new("the server closed the connection", true)
+    LinkError::new("the server closed the connection", true).by_peer()
 }

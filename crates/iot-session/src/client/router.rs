@@ -1,6 +1,7 @@
 //! Which subscriber gets which message.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(super) struct Router {
     signals: mpsc::UnboundedSender<Signal>,
     counters: SharedCounters,
     /// The connection of the messages counted below; `None` before its first.
-    epoch: Option<u32>,
+    epoch: Option<NonZeroU32>,
     /// QoS 1 messages of the present connection that wait beyond some inbox's capacity.
     unaccepted: usize,
     /// How long after a resumed session's CONNACK messages without a subscriber are held, and how many.

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use super::backoff::Backoff;
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{Connected, Disconnected, Event, Input, Layer, Link, Op, OpId, Output, Receipt, Stage};
+use crate::stage::{
+    Connected, Disconnected, Event, Gauges, Input, Layer, Link, Op, OpId, Output, Receipt, Stage,
+};
 use crate::time::{Nanos, Now};
 
 /// The layer that keeps a session connected, from [`Op::Connect`] to [`Op::Disconnect`].
@@ -171,7 +173,7 @@ impl<S: Stage> ReconnectStage<S> {
 impl<S: Stage> Stage for ReconnectStage<S> {
     fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Op(op, Op::Connect) => return self.connect(now, op),
+            Input::Op(op, Op::Connect(_)) => return self.connect(now, op),
             Input::Op(_, Op::Disconnect) => self.disconnect(),
             Input::Link(Link::Up(_)) => {
                 if !matches!(self.state, State::Dialing) {
@@ -221,5 +223,9 @@ impl<S: Stage> Stage for ReconnectStage<S> {
 
     fn ready(&self) -> bool {
         self.inner.ready()
+    }
+
+    fn gauges(&self, gauges: &mut Gauges) {
+        self.inner.gauges(gauges);
     }
 }

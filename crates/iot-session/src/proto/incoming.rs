@@ -1,24 +1,32 @@
 //! Received QoS 1 messages that wait to be taken, so that PUBACKs leave in arrival order (`[MQTT-4.6.0-2]`).
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 
 use mqtt_codec::PacketId;
 
 use crate::stage::AckToken;
 
 /// The messages of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Incoming {
-    epoch: u32,
+    /// Counts connections.
+    epoch: NonZeroU32,
     /// Number of the first entry.
     first: u32,
     entries: VecDeque<(PacketId, bool)>,
 }
 
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { epoch: NonZeroU32::MIN, first: 0, entries: VecDeque::new() }
+    }
+}
+
 impl Incoming {
     /// A new connection: nothing of the one before can be acknowledged any more.
     pub(super) fn restart(&mut self) {
-        *self = Self { epoch: self.epoch.wrapping_add(1), ..Self::default() };
+        *self = Self { epoch: self.epoch.checked_add(1).unwrap_or(NonZeroU32::MIN), ..Self::default() };
     }
 
     pub(super) fn len(&self) -> usize {

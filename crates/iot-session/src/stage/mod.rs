@@ -14,12 +14,19 @@
 //! [`Output::Dial`] asks for one attempt at a connection; the answer is [`Link::Up`] or [`Link::Down`]. Once up, the
 //! link's end is told by [`Link::Down`] — unless the stage said [`Output::Hangup`] before, after which the link is
 //! gone for both sides: what was sent before the hang-up is still written, nothing is reported any more.
+//!
+//! # Writing a stage that wraps another one
+//! - [`poll`](Stage::poll) gives its own outputs first, then the inner stage's. Only once the inner stage has none left does
+//!   it issue operations of its own: before that, it may not have heard yet that the link is gone.
+//! - To drop the link, hand [`Link::Down`] to the inner stage and put out [`Output::Hangup`].
+//! - Operations of its own carry an [`Owner`] of its own, and their ends stay inside.
+//! - An operation that it keeps is answered by exactly one [`Event::Done`], whatever happens.
 
 mod types;
 
 pub use types::{
-    AckToken, Connected, Disconnected, Event, Input, Link, LinkUp, Op, OpId, Output, Owner, PublishOp,
-    Receipt, SubscribeOp, UnsubscribeOp,
+    AckToken, ConnectOp, Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, Notice, Op,
+    OpId, Output, Owner, PublishOp, Quarantine, Receipt, SubscribeOp, UnsubscribeOp,
 };
 
 use crate::time::{Nanos, Now};
@@ -37,6 +44,9 @@ pub trait Stage {
 
     /// Whether one more publish would be taken within bounds.
     fn ready(&self) -> bool;
+
+    /// Adds what this stage holds, and what the inner stage does.
+    fn gauges(&self, gauges: &mut Gauges);
 }
 
 /// The configuration of a stage that wraps another one.
@@ -63,6 +73,10 @@ impl<S: Stage + ?Sized> Stage for Box<S> {
 
     fn ready(&self) -> bool {
         (**self).ready()
+    }
+
+    fn gauges(&self, gauges: &mut Gauges) {
+        (**self).gauges(gauges);
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use mqtt_codec::packet::{Publish, SubAck};
-use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, TopicFilter, packet::SubscriptionOptions};
+use std::num::NonZeroU32;
+
+use mqtt_codec::packet::Publish;
+use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, Text, TopicFilter, packet::SubscriptionOptions};
 
 use crate::error::{ConnectionError, LinkError, OpError};
 use crate::time::Nanos;
@@ -16,6 +18,8 @@ pub struct Owner(pub u8);
 impl Owner {
     /// The holder of the stack.
     pub const APPLICATION: Self = Self(0);
+    /// The layer that keeps subscriptions.
+    pub const RESUBSCRIBE: Self = Self(1);
 }
 
 /// Names an operation for as long as it runs; every operation ends with exactly one [`Event::Done`].
@@ -84,8 +88,8 @@ pub enum Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Op {
-    /// Connect. Ends at the first CONNACK or its error.
-    Connect,
+    /// Connect. Ends once the session is up, or with the error of the first attempt.
+    Connect(ConnectOp),
     /// Send a message.
     Publish(PublishOp),
     /// Ask for messages.
@@ -96,13 +100,44 @@ pub enum Op {
     Disconnect,
 }
 
+impl Op {
+    /// [`Op::Connect`] with nothing said.
+    pub const CONNECT: Self = Self::Connect(ConnectOp { retry: false });
+}
+
+/// How to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectOp {
+    /// Go on trying, whatever the first attempt brings: for devices that boot offline. Default: as the layer that
+    /// reconnects is set.
+    pub retry: bool,
+}
+
 /// A message to send. The packet identifier is the engine's business.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishOp {
     /// Topic, payload, retain flag and properties.
     pub publish: Publish,
     /// Quality of service.
     pub qos: QoS,
+    /// Whether it may wait for a connection; otherwise it ends with [`OpError::Offline`] when there is none.
+    pub queue: bool,
+    /// Whether a QoS 1 message may be issued again when the session was lost before it was acknowledged; otherwise it
+    /// ends with [`OpError::Interrupted`] then.
+    pub resend: bool,
+    /// How often in a row the server has ended the connection right after this message was sent. Kept by the engine.
+    pub strikes: u8,
+    /// How long it may wait for a connection from now on, in milliseconds; `None`: for ever. Whoever lets it wait hands
+    /// on what is left.
+    pub ttl: Option<NonZeroU32>,
+}
+
+impl PublishOp {
+    /// May be queued and issued again, without a time to live.
+    #[must_use]
+    pub const fn new(publish: Publish, qos: QoS) -> Self {
+        Self { publish, qos, queue: true, resend: true, strikes: 0, ttl: None }
+    }
 }
 
 /// Filters to subscribe, in one SUBSCRIBE.
@@ -158,6 +193,54 @@ pub enum Event {
     Message(Publish, Option<AckToken>),
     /// An operation has ended.
     Done(OpId, Result<Receipt, OpError>),
+    /// A message comes back from below: it was not handed to the link, or the session that it was part of is lost.
+    /// A layer around that keeps messages issues it again under the same name; where there is none, the
+    /// [`Machine`](crate::Machine) ends it with [`OpError::Interrupted`].
+    Returned(OpId, Box<PublishOp>),
+    /// Something happened that concerns no single operation.
+    Notice(Notice),
+}
+
+/// What happened besides the operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// All wanted subscriptions are in force again, or given up: told before [`Event::Connected`].
+    Resubscribed {
+        /// How many filters were subscribed anew.
+        sent: usize,
+        /// How many the server had kept.
+        kept: usize,
+    },
+    /// A subscription that was in force is given up: it is not asked for again unless somebody subscribes anew.
+    Quarantined {
+        /// The filter.
+        filter: TopicFilter,
+        /// What the server has against it.
+        why: Quarantine,
+    },
+    /// What piled up without a connection goes out now.
+    Draining {
+        /// How many messages.
+        queued: usize,
+    },
+    /// What had piled up is out.
+    Drained,
+    /// A message is given up: the server ends the connection whenever it is sent.
+    Poisoned {
+        /// Its topic.
+        topic: Text,
+    },
+}
+
+/// Why a subscription is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Quarantine {
+    /// SUBACK refused it.
+    Refused(ReasonCode),
+    /// The server ended the connection whenever it was asked for.
+    ClosesConnection,
 }
 
 /// Details of a new connection.
@@ -201,19 +284,43 @@ pub enum Receipt {
     /// A QoS 1 message was acknowledged.
     Acked(ReasonCode),
     /// SUBACK came; each filter's code is in it, refused ones too.
-    Subscribed(SubAck),
+    Subscribed(Box<Granted>),
     /// UNSUBACK came.
-    Unsubscribed(SubAck),
+    Unsubscribed(Box<Granted>),
     /// Left in order.
     Disconnected,
+}
+
+/// The server's answer to filters, in the order of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Granted {
+    /// A code for each filter.
+    pub reasons: Vec<ReasonCode>,
+    /// MQTT 5: the server's words.
+    pub message: Option<Text>,
 }
 
 /// Names a received QoS 1 message until it is acknowledged. A token from a connection that is gone acknowledges
 /// nothing: the server sends the message again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AckToken {
-    pub(crate) epoch: u32,
+    /// Not zero, so that an optional token takes no more room.
+    pub(crate) epoch: NonZeroU32,
     pub(crate) seq: u32,
+}
+
+/// What a stack holds at present; each stage adds its part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Gauges {
+    /// Messages that wait for a connection or for their turn, in all layers.
+    pub queued: usize,
+    /// Their size: topic, properties, payload, in bytes.
+    pub queued_bytes: usize,
+    /// Sent QoS 1 and 2 messages whose acknowledgement is awaited.
+    pub in_flight: usize,
+    /// Filters that the server has acknowledged.
+    pub subscriptions: usize,
 }
 
 /// Inputs and outputs move through every layer by value: they stay small.

@@ -161,7 +161,7 @@ impl Rig {
 
     /// `Op::Connect` up to CONNACK.
     pub fn connect(&mut self) {
-        let op = self.op(Op::Connect);
+        let op = self.op(Op::CONNECT);
         self.accept(false);
         assert!(matches!(self.done(op), Ok(Receipt::Connected(_))));
         self.events.clear();

@@ -159,7 +159,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match control {
             Some(Control::Connect(reply)) => {
                 let id = self.replies.insert(Reply::Connect(reply));
-                self.machine.handle_op(now, id, Op::Connect);
+                self.machine.handle_op(now, id, Op::CONNECT);
             }
             Some(Control::Disconnect(reply)) => {
                 self.flush_commands(now);

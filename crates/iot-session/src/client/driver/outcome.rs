@@ -37,6 +37,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 }
             }
             Event::Done(id, result) => self.done(now, id, result),
+            Event::Returned(..) | Event::Notice(_) => {}
         }
     }
 
@@ -112,13 +113,12 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
 /// The code of the one filter that was asked for.
 fn granted(result: Result<Receipt, OpError>) -> Result<ReasonCode, OpError> {
     match result? {
-        Receipt::Subscribed(ack) | Receipt::Unsubscribed(ack) => {
-            let reason = ack.reasons().next().unwrap_or_default();
+        Receipt::Subscribed(granted) | Receipt::Unsubscribed(granted) => {
+            let reason = granted.reasons.first().copied().unwrap_or_default();
             if !reason.is_error() {
                 return Ok(reason);
             }
-            let message = ack.properties.as_ref().reason_string().and_then(|text| text.try_into().ok());
-            Err(OpError::Refused { reason, message })
+            Err(OpError::Refused { reason, message: granted.message.clone() })
         }
         _ => Ok(ReasonCode::Success),
     }

@@ -15,7 +15,9 @@ use super::outgoing::{Outgoing, Waiting};
 use server::Server;
 
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{Connected, Disconnected, Event, Input, Link, LinkUp, OpId, Output, Receipt, Stage};
+use crate::stage::{
+    Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, OpId, Output, Receipt, Stage,
+};
 use crate::time::{Nanos, Now};
 
 /// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0 and 1 both ways within a
@@ -188,8 +190,8 @@ impl Engine {
             }
             (State::Up, Packet::Publish(publish)) => self.publish_received(publish),
             (State::Up, Packet::PubAck(ack)) => self.puback(now, &ack),
-            (State::Up, Packet::SubAck(suback)) => self.suback(suback, false),
-            (State::Up, Packet::UnsubAck(unsuback)) => self.suback(unsuback, true),
+            (State::Up, Packet::SubAck(suback)) => self.suback(&suback, false),
+            (State::Up, Packet::UnsubAck(unsuback)) => self.suback(&unsuback, true),
             (State::Up, Packet::PingResp) => {
                 self.keep_alive.answered();
             }
@@ -276,7 +278,7 @@ impl Engine {
         self.resend(now);
     }
 
-    fn suback(&mut self, ack: SubAck, unsubscribed: bool) {
+    fn suback(&mut self, ack: &SubAck, unsubscribed: bool) {
         let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
         let fits = match slot.waiting {
             Waiting::Subscribe(filters) => !unsubscribed && ack.reasons().len() == filters,
@@ -287,10 +289,13 @@ impl Engine {
             return self.protocol_error("a SUBACK or UNSUBACK that does not fit what was asked");
         }
         if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
-            self.done(
-                op,
-                Ok(if unsubscribed { Receipt::Unsubscribed(ack) } else { Receipt::Subscribed(ack) }),
-            );
+            let granted = Box::new(Granted {
+                reasons: ack.reasons().collect(),
+                message: reason_string(ack.properties.as_ref().reason_string()),
+            });
+            let receipt =
+                if unsubscribed { Receipt::Unsubscribed(granted) } else { Receipt::Subscribed(granted) };
+            self.done(op, Ok(receipt));
         }
     }
 
@@ -353,6 +358,10 @@ impl Stage for Engine {
 
     fn ready(&self) -> bool {
         self.state != State::Up || self.has_room()
+    }
+
+    fn gauges(&self, gauges: &mut Gauges) {
+        gauges.in_flight = gauges.in_flight.saturating_add(self.outgoing.in_flight());
     }
 }
 

@@ -12,7 +12,7 @@ use crate::time::Now;
 impl Engine {
     pub(super) fn op(&mut self, now: Now, id: OpId, op: Op) {
         match op {
-            Op::Connect => match self.state {
+            Op::Connect(_) => match self.state {
                 State::Down if self.connect.is_none() => {
                     self.connect = Some(id);
                     self.out.push_back(Output::Dial);
@@ -78,7 +78,12 @@ impl Engine {
         Ok(())
     }
 
-    fn publish(&mut self, now: Now, op: OpId, PublishOp { publish, qos }: PublishOp) -> Result<(), OpError> {
+    fn publish(
+        &mut self,
+        now: Now,
+        op: OpId,
+        PublishOp { publish, qos, .. }: PublishOp,
+    ) -> Result<(), OpError> {
         if qos > self.server.max_qos || qos == QoS::ExactlyOnce {
             return Err(OpError::Unsupported("this QoS is not supported; AWS IoT Core knows QoS 0 and 1"));
         }
