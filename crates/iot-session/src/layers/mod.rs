@@ -1,7 +1,12 @@
 //! The layers around the protocol engine.
 
 mod backoff;
+mod draining;
+mod offline_queue;
 mod reconnect;
+mod waiting;
 
 pub use backoff::Backoff;
+pub use draining::DrainRate;
+pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
 pub use reconnect::{Reconnect, ReconnectStage};
