@@ -4,9 +4,11 @@ mod backoff;
 mod draining;
 mod offline_queue;
 mod reconnect;
+mod retry;
 mod waiting;
 
 pub use backoff::Backoff;
 pub use draining::DrainRate;
 pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
 pub use reconnect::{Reconnect, ReconnectStage};
+pub use retry::{Retry, RetryStage};
