@@ -3,6 +3,7 @@
 mod backoff;
 mod draining;
 mod offline_queue;
+mod pacing;
 mod reconnect;
 mod retry;
 mod waiting;
@@ -10,5 +11,6 @@ mod waiting;
 pub use backoff::Backoff;
 pub use draining::DrainRate;
 pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
+pub use pacing::{Pacing, PacingStage};
 pub use reconnect::{Reconnect, ReconnectStage};
 pub use retry::{Retry, RetryStage};

@@ -26,6 +26,10 @@ impl Waiting {
         self.id
     }
 
+    pub(super) fn op(&self) -> &PublishOp {
+        &self.op
+    }
+
     /// What it is charged: topic, properties and payload.
     pub(super) fn size(&self) -> usize {
         size(&self.op.publish)
