@@ -1,6 +1,7 @@
 //! What a session is opened with.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ pub struct ConnectOptions {
     pub(crate) window: u16,
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
+    pub(crate) containment: Option<NonZeroU8>,
 }
 
 /// Why options do not make a CONNECT.
@@ -70,6 +72,7 @@ impl ConnectOptions {
             window: 100,
             connect_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(5),
+            containment: NonZeroU8::new(3),
         })
     }
 
@@ -160,6 +163,19 @@ impl ConnectOptions {
         self
     }
 
+    /// How often in a row the server may end the connection within the operation timeout after a message of QoS 1 or 2
+    /// was sent, and before it was acknowledged, until the message is given up as
+    /// [`OpError::Poisoned`](crate::OpError); 1 to 255, `None`: for ever. Default: 3.
+    ///
+    /// A server that does not allow a topic often says so by ending the connection only. Sent again each time, one such
+    /// message would keep the client from ever doing anything else. Since others were on their way with it, a message
+    /// goes alone once its next strike would be the last: with 1, messages always go one at a time.
+    #[must_use]
+    pub fn containment(mut self, strikes: Option<u8>) -> Self {
+        self.containment = strikes.map(|strikes| NonZeroU8::new(strikes).unwrap_or(NonZeroU8::MIN));
+        self
+    }
+
     /// The client identifier.
     #[must_use]
     pub fn client_id(&self) -> &str {
@@ -234,6 +250,7 @@ impl fmt::Debug for ConnectOptions {
             .field("window", &self.window)
             .field("connect_timeout", &self.connect_timeout)
             .field("operation_timeout", &self.operation_timeout)
+            .field("containment", &self.containment)
             .finish()
     }
 }

@@ -76,7 +76,7 @@ impl Rig {
         Self::around(Box::new(engine), codec)
     }
 
-    /// A stack of one's own.
+    /// Any stage.
     pub fn around(stage: Box<dyn Stage>, codec: Codec) -> Self {
         Self {
             machine: Machine::new(stage, codec),
@@ -121,8 +121,17 @@ impl Rig {
     }
 
     pub fn link_down(&mut self) {
-        self.machine.handle_link_down(self.now(), LinkError::new("cut", true));
+        self.link_down_by(LinkError::new("cut", true));
+    }
+
+    pub fn link_down_by(&mut self, error: LinkError) {
+        self.machine.handle_link_down(self.now(), error);
         self.settle();
+    }
+
+    /// The server ends the connection without a word.
+    pub fn server_closes(&mut self) {
+        self.link_down_by(LinkError::new("closed", true).by_peer());
     }
 
     /// What was written since the last look.
@@ -244,6 +253,14 @@ impl Rig {
         }
         self.settle();
         messages
+    }
+}
+
+/// A session that outlives its connection.
+pub fn lasting(version: Version) -> ConnectOptions {
+    match version {
+        Version::V3_1_1 => options(version).clean_start(false),
+        Version::V5 => options(version).session_expiry(secs(600)),
     }
 }
 
