@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_codec::packet::{Connect, ConnectBuilder, Will};
-use mqtt_codec::{Codec, EncodeError, InvalidText, Properties, Property, QoS, Text, Version};
+use mqtt_codec::{Codec, EncodeError, InvalidText, Properties, Property, Text, Version};
 
 /// What CONNECT says, and the engine's own limits. `Debug` shows neither user name nor password.
 #[derive(Clone)]
@@ -124,7 +124,7 @@ impl ConnectOptions {
         Ok(self)
     }
 
-    /// How many received QoS 1 messages may wait for their acknowledgement, 1 to 65,535. Default: 100. MQTT 5
+    /// How many received messages of QoS 1 and 2 may wait for their acknowledgement, 1 to 65,535. Default: 100. MQTT 5
     /// servers are told and obey; the driver stops reading from others.
     #[must_use]
     pub fn receive_maximum(mut self, messages: u16) -> Self {
@@ -139,7 +139,7 @@ impl ConnectOptions {
         self
     }
 
-    /// How many sent QoS 1 messages may wait for their acknowledgement, 1 to 65,535; the server's Receive Maximum
+    /// How many sent messages of QoS 1 and 2 may wait for their acknowledgement, 1 to 65,535; the server's Receive Maximum
     /// lowers it. Default: 100, AWS IoT Core's limit.
     #[must_use]
     pub fn window(mut self, messages: u16) -> Self {
@@ -187,9 +187,6 @@ impl ConnectOptions {
     /// # Errors
     /// What is wrong with them.
     pub fn validate(&self) -> Result<(), OptionsError> {
-        if self.will.as_ref().is_some_and(|will| will.qos == QoS::ExactlyOnce) {
-            return Err(OptionsError::Range("a will at QoS 2 is not supported; use QoS 0 or 1"));
-        }
         if self.version == Version::V3_1_1 && self.session_expiry != 0 {
             return Err(OptionsError::Encode(EncodeError::NotInVersion {
                 what: "a session expiry; use clean_start(false)",

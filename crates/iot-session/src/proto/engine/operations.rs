@@ -101,8 +101,12 @@ impl Engine {
 
     /// Whether the server takes such a message.
     fn allows(&self, PublishOp { publish, qos, .. }: &PublishOp) -> Result<(), OpError> {
-        if *qos > self.server.max_qos || *qos == QoS::ExactlyOnce {
-            return Err(OpError::Unsupported("this QoS is not supported; AWS IoT Core knows QoS 0 and 1"));
+        if *qos > self.server.max_qos {
+            // [MQTT-3.2.2-11]
+            return Err(OpError::Unsupported(match self.server.max_qos {
+                QoS::AtMostOnce => "the server takes messages of QoS 0 only",
+                _ => "the server takes messages of QoS 0 and 1 only",
+            }));
         }
         if publish.properties().topic_alias().is_some()
             || publish.properties().subscription_identifiers().next().is_some()
@@ -119,10 +123,7 @@ impl Engine {
     }
 
     fn subscribe(&mut self, now: Now, op: OpId, subscribe: &SubscribeOp) -> Result<(), OpError> {
-        for (filter, options) in &subscribe.filters {
-            if options.qos == QoS::ExactlyOnce {
-                return Err(OpError::Unsupported("subscriptions at QoS 2 are not supported; use QoS 0 or 1"));
-            }
+        for (filter, _) in &subscribe.filters {
             if !self.server.wildcards && filter.as_str().contains(['+', '#']) {
                 return Err(OpError::Unsupported("the server knows no wildcards"));
             }
