@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use iot_session::stage::{Event, Op, Receipt, SubscribeOp, UnsubscribeOp};
 use iot_session::{ConnectionError, OpError, QoS, TopicFilter, Version, Will};
-use mqtt_codec::packet::{Ack, ConnAck, Disconnect, SubAck, SubscriptionOptions};
+use mqtt_codec::packet::{Ack, Auth, ConnAck, Disconnect, SubAck, SubscriptionOptions};
 use mqtt_codec::{DecodeError, Packet, Properties, Property, ReasonCode, TopicName};
 use support::{Rig, id, message, options, puback, publish, secs};
 
@@ -282,7 +282,7 @@ fn server_packets_out_of_place_end_the_connection() {
     rig.connect();
     rig.receive(Packet::PingReq);
     assert!(matches!(rig.why(), ConnectionError::Malformed(DecodeError::WrongDirection { .. })));
-    for packet in [Packet::ConnAck(ConnAck::default()), Packet::PubRec(Ack::new(id(1)))] {
+    for packet in [Packet::ConnAck(ConnAck::default()), Packet::Auth(Auth::default())] {
         let mut rig = Rig::new(options(Version::V5));
         rig.connect();
         rig.receive(packet);

@@ -72,12 +72,8 @@ impl Strict {
 
     /// The client comes back as soon as it likes, the session is there.
     fn next_connection(&mut self) {
-        let dials = self.rig.dials.len();
-        while self.rig.dials.len() == dials {
-            self.rig.advance(100 * MILLI);
-        }
         self.connections.push(Vec::new());
-        self.rig.accept(true);
+        self.rig.reconnect(true);
     }
 
     /// Until a connection lives.
@@ -265,11 +261,7 @@ fn an_end_long_after_the_message_is_no_strike() {
     for _ in 0..5 {
         rig.advance(secs(2) + MILLI);
         rig.server_closes();
-        let dials = rig.dials.len();
-        while rig.dials.len() == dials {
-            rig.advance(secs(1));
-        }
-        rig.accept(true);
+        rig.reconnect(true);
         assert_eq!(rig.sent().len(), 1);
     }
     assert!(poisoned_notices(&rig).is_empty());
@@ -305,4 +297,34 @@ fn with_a_limit_of_one_messages_go_one_at_a_time() {
     assert!(!server.rig.machine.ready());
     assert!(!server.serve());
     assert!(matches!(server.rig.done(op), Err(OpError::Poisoned { strikes: 1, .. })));
+}
+
+#[test]
+fn a_suspect_that_is_never_answered_holds_up_the_others_for_the_operation_timeout() {
+    let mut rig = Rig::bare(options(Version::V3_1_1).keep_alive(Duration::ZERO));
+    rig.connect();
+    for payload in ["1", "2"] {
+        let mut suspect = support::op_of(message("a", payload, QoS::AtLeastOnce));
+        suspect.strikes = 2;
+        let op = rig.op(Op::Publish(suspect));
+        assert_eq!(rig.sent().len(), 1);
+        assert!(!rig.machine.ready());
+        rig.advance(secs(5) - MILLI);
+        assert!(!rig.machine.ready());
+        rig.advance(MILLI);
+        assert!(rig.machine.ready());
+        assert!(matches!(rig.done(op), Err(OpError::TimedOut)));
+        assert_eq!(rig.machine.poll_timeout(), None);
+    }
+    // One that waits to be alone goes once those before it are no company any more.
+    rig.op(message("a", "3", QoS::AtLeastOnce));
+    rig.advance(secs(1));
+    let mut suspect = support::op_of(message("a", "4", QoS::AtLeastOnce));
+    suspect.strikes = 2;
+    rig.op(Op::Publish(suspect));
+    assert_eq!(rig.sent().len(), 1);
+    rig.advance(secs(4) - MILLI);
+    assert!(rig.sent().is_empty());
+    rig.advance(MILLI);
+    assert!(matches!(&rig.sent()[..], [Packet::Publish(p)] if p.payload() == b"4"));
 }

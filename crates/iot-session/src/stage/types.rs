@@ -1,8 +1,8 @@
 //! What goes into a stage and what comes out.
 
 use std::fmt;
-
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use mqtt_codec::packet::Publish;
 use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, Text, TopicFilter, packet::SubscriptionOptions};
@@ -251,8 +251,41 @@ pub struct Connected {
     pub session_present: bool,
     /// The keep-alive in force, in seconds: the server's if it set one. 0: none.
     pub keep_alive: u16,
-    /// How many unacknowledged QoS 1 publications may be out at once.
+    /// How many unacknowledged publications of QoS 1 and 2 may be out at once.
     pub window: u16,
+    /// How long the session outlives the connection, in seconds, as the server granted it. 0: not at all; 4,294,967,295:
+    /// for ever, or in MQTT 3.1.1 without a clean session, as long as the server likes.
+    pub session_expiry: u32,
+    /// The largest packet the server takes, in bytes; 4,294,967,295: it named no limit.
+    pub max_packet_size: u32,
+    /// The highest quality of service the server takes messages at.
+    pub max_qos: QoS,
+    /// Whether the server keeps retained messages.
+    pub retain: bool,
+    /// Whether the server knows wildcards in filters.
+    pub wildcards: bool,
+    /// Whether the server knows shared subscriptions.
+    pub shared: bool,
+    /// Whether the server knows subscription identifiers.
+    pub subscription_identifiers: bool,
+    /// How many topic aliases the server takes.
+    pub topic_alias_maximum: u16,
+    /// What few servers say.
+    pub info: Option<Arc<ServerInfo>>,
+}
+
+/// What a server may have said in CONNACK besides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// The client identifier that the server made up, because there was none.
+    pub assigned_client_id: Option<Text>,
+    /// What response topics should be made of.
+    pub response_information: Option<Text>,
+    /// Another server to use.
+    pub server_reference: Option<Text>,
+    /// A sentence for people.
+    pub message: Option<Text>,
 }
 
 /// Why there is no connection and what comes next.
@@ -281,7 +314,7 @@ pub enum Receipt {
     Connected(Connected),
     /// A QoS 0 message was handed to the link. Whether it arrives, nobody knows.
     Sent,
-    /// A QoS 1 message was acknowledged.
+    /// A message was acknowledged: by PUBACK at QoS 1, by PUBREC and PUBCOMP at QoS 2; the first one's code.
     Acked(ReasonCode),
     /// SUBACK came; each filter's code is in it, refused ones too.
     Subscribed(Box<Granted>),
@@ -300,8 +333,9 @@ pub struct Granted {
     pub message: Option<Text>,
 }
 
-/// Names a received QoS 1 message until it is acknowledged. A token from a connection that is gone acknowledges
-/// nothing: the server sends the message again.
+/// Names a received message of QoS 1 or 2 until it is acknowledged. At QoS 1 a token from a connection that is gone
+/// acknowledges nothing: the server sends the message again, and it is delivered again. At QoS 2 it still counts: the
+/// server may send the message again, but it is not delivered again while the session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AckToken {
     /// Not zero, so that an optional token takes no more room.
@@ -325,3 +359,4 @@ pub struct Gauges {
 
 /// Inputs and outputs move through every layer by value: they stay small.
 const _: () = assert!(size_of::<Input>() <= 96 && size_of::<Output>() <= 96);
+const _: () = assert!(size_of::<Connected>() <= 48 && size_of::<Receipt>() <= 80);

@@ -1,28 +1,28 @@
 //! The innermost stage: one MQTT session over one link at a time.
 
 mod operations;
+mod received;
 mod server;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish, SubAck};
-use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, QoS, ReasonCode, Text};
+use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish};
+use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, ReasonCode, Text};
 
-use super::incoming::Incoming;
+use super::aliases::{FromServer, ToServer};
+use super::incoming::{Answer, Incoming};
 use super::keep_alive::{Due, KeepAlive};
 use super::options::ConnectOptions;
-use super::outgoing::{Ended, Outgoing, Waiting};
-use server::Server;
+use super::outgoing::{Ended, Next, Outgoing};
+use server::{Server, text};
 
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{
-    Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, Notice, OpId, Output, Receipt,
-    Stage,
-};
+use crate::stage::{Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage};
 use crate::time::{Nanos, Now};
 
-/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0 and 1 both ways within a
-/// window, subscriptions, session resumption, operation timeouts.
+/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways
+/// within a window, subscriptions, session resumption, operation timeouts.
 ///
 /// ```text
 ///           Link::Up: CONNECT            CONNACK
@@ -32,9 +32,9 @@ use crate::time::{Nanos, Now};
 ///       Link::Down, Op::Disconnect, refusal, timeout, protocol error
 /// ```
 /// It dials only for an [`Op::Connect`](crate::stage::Op::Connect) of its own, once; a [`Reconnect`](crate::layers::Reconnect) around it does
-/// the rest. While it is down, operations end with [`OpError::Offline`]. What waits for its PUBACK when the link goes
-/// is sent again with DUP once the server says that it kept the session, and is handed back by [`Event::Returned`] when
-/// it did not. A message for which the server ends the connection again and again is given up, see
+/// the rest. While it is down, operations end with [`OpError::Offline`]. What is not acknowledged when the link goes
+/// is sent again once the server says that it kept the session, and is handed back by [`Event::Returned`] when
+/// it did not (at QoS 2 once sent, ended with [`OpError::Interrupted`]: issued again it might arrive twice). A message for which the server ends the connection again and again is given up, see
 /// [`ConnectOptions::containment`].
 #[derive(Debug)]
 pub struct Engine {
@@ -42,12 +42,16 @@ pub struct Engine {
     state: State,
     /// Whether a session was opened before, so that later connections take it up.
     had_session: bool,
+    /// The client identifier that the server made up, under which it finds the session again.
+    client_id: Option<Text>,
     /// Whether the present CONNECT asked for a clean start.
     clean_start: bool,
     server: Server,
     keep_alive: KeepAlive,
     outgoing: Outgoing,
     incoming: Incoming,
+    from_server: FromServer,
+    to_server: ToServer,
     /// Who waits for CONNACK when no layer around takes care of that.
     connect: Option<OpId>,
     codec: Codec,
@@ -73,9 +77,12 @@ impl Engine {
             options,
             state: State::Down,
             had_session: false,
+            client_id: None,
             clean_start: false,
             keep_alive: KeepAlive::off(),
             incoming: Incoming::default(),
+            from_server: FromServer::default(),
+            to_server: ToServer::default(),
             connect: None,
             codec,
             out: VecDeque::new(),
@@ -101,21 +108,33 @@ impl Engine {
         self.out.push_back(Output::Send(packet.into()));
     }
 
+    /// Sends a message, under its alias if its topic has one on this connection. Whoever keeps it keeps it without.
+    fn send_publish(&mut self, now: Now, publish: Publish) {
+        let (codec, max) = (&self.codec, self.server.max_packet_size);
+        let fits =
+            |publish: &Publish| codec.encoded_len(&publish.clone().into()).is_ok_and(|size| size <= max);
+        let publish = self.to_server.shorten(publish, fits);
+        self.send(now, publish);
+    }
+
     // --- the link ---
 
     fn link_up(&mut self, now: Now, link: LinkUp) {
         if self.state != State::Down {
             return;
         }
-        let Ok(connect) = self.options.connect(!self.had_session) else {
+        // A session that was opened here is taken up again if it lasts.
+        let clean_start = self.options.clean_start && !(self.had_session && self.server.session_lasts());
+        let Ok(connect) = self.options.connect(self.client_id.as_ref(), clean_start) else {
             let what = "the options make no CONNECT; ConnectOptions::validate says why";
             return self.fail(now, ConnectionError::Protocol(what));
         };
         let own = now.mono.after(self.options.connect_timeout);
         let deadline = link.deadline.map_or(own, |deadline| deadline.min(own));
         self.state = State::Connecting { deadline };
-        self.clean_start = connect.clean_start();
+        self.clean_start = clean_start;
         self.incoming.restart();
+        self.from_server.restart();
         self.send(now, connect);
     }
 
@@ -129,8 +148,12 @@ impl Engine {
     fn lost(&mut self, now: Now, error: ConnectionError) {
         let was_up = std::mem::replace(&mut self.state, State::Down) == State::Up;
         self.keep_alive = KeepAlive::off();
+        let lasts = self.server.session_lasts();
+        if !lasts {
+            self.incoming.session_lost();
+        }
         let by_server = was_up && may_be_the_fault_of_a_message(&error);
-        let ended = self.outgoing.link_lost(now.mono, by_server, self.options.is_persistent());
+        let ended = self.outgoing.link_lost(now.mono, by_server, lasts);
         self.tell(ended);
         self.event(Event::Disconnected(Disconnected::new(error.clone())));
         if let Some(op) = self.connect.take() {
@@ -140,8 +163,15 @@ impl Engine {
 
     fn connack(&mut self, now: Now, connack: &ConnAck) {
         if connack.reason != ReasonCode::Success {
-            let message = reason_string(connack.properties.as_ref().reason_string());
-            return self.fail(now, ConnectionError::Refused { reason: connack.reason, message });
+            let says = connack.properties.as_ref();
+            return self.fail(
+                now,
+                ConnectionError::Refused {
+                    reason: connack.reason,
+                    message: text(says.reason_string()),
+                    server_reference: says.server_reference().map(Arc::from),
+                },
+            );
         }
         if connack.session_present && self.clean_start {
             // [MQTT-3.2.2-2]
@@ -155,15 +185,15 @@ impl Engine {
         self.keep_alive = KeepAlive::new(keep_alive, now.mono);
         self.state = State::Up;
         self.had_session = true;
-        let connected = Connected {
-            session_present: connack.session_present,
-            keep_alive,
-            window: u16::try_from(self.server.window).unwrap_or(u16::MAX),
-        };
+        let assigned = text(connack.properties.as_ref().assigned_client_identifier());
+        self.client_id = assigned.or(self.client_id.take());
+        self.to_server.restart(self.server.topic_aliases);
+        let connected = self.server.connected(connack, keep_alive);
         if connack.session_present {
             self.outgoing.session_resumed();
         } else {
             // Before the news of the connection: whoever issues them again knows by then what there is.
+            self.incoming.session_lost();
             let ended = self.outgoing.session_lost(now.mono);
             self.tell(ended);
         }
@@ -177,8 +207,24 @@ impl Engine {
     /// Sends what may go out: first what the connection before left unacknowledged, in the original order
     /// (`[MQTT-4.4.0-1]`).
     fn send_publications(&mut self, now: Now) {
-        while let Some(publish) = self.outgoing.next_to_send(now.mono, self.server.window) {
-            self.send(now, publish);
+        while let Some(next) = self.outgoing.next_to_send(now.mono, self.server.window) {
+            match next {
+                Next::Publish(publish) => self.send_publish(now, publish),
+                Next::Release(id) => self.send(now, Packet::PubRel(Ack::new(id))),
+            }
+        }
+    }
+
+    /// Acknowledges what was taken, as far as its turn has come.
+    fn acknowledge(&mut self, now: Now) {
+        while let Some(answer) = self.incoming.pop_accepted() {
+            self.send(
+                now,
+                match answer {
+                    Answer::PubAck(id) => Packet::PubAck(Ack::new(id)),
+                    Answer::PubRec(id) => Packet::PubRec(Ack::new(id)),
+                },
+            );
         }
     }
 
@@ -194,33 +240,6 @@ impl Engine {
                         self.done(op, Err(OpError::Poisoned { topic, strikes }));
                     }
                 }
-            }
-        }
-    }
-
-    // --- packets ---
-
-    fn packet(&mut self, now: Now, packet: Packet) {
-        self.keep_alive.received(now.mono);
-        match (self.state, packet) {
-            (State::Down, _) => {}
-            (State::Connecting { .. }, Packet::ConnAck(connack)) => self.connack(now, &connack),
-            (State::Connecting { .. }, packet) => {
-                self.fail(now, ConnectionError::Protocol(before_connack(&packet)));
-            }
-            (State::Up, Packet::Publish(publish)) => self.publish_received(now, publish),
-            (State::Up, Packet::PubAck(ack)) => self.puback(now, &ack),
-            (State::Up, Packet::SubAck(suback)) => self.suback(now, &suback, false),
-            (State::Up, Packet::UnsubAck(unsuback)) => self.suback(now, &unsuback, true),
-            (State::Up, Packet::PingResp) => {
-                self.keep_alive.answered();
-            }
-            (State::Up, Packet::Disconnect(disconnect)) if self.options.version.is_v5() => {
-                let message = reason_string(disconnect.properties.as_ref().reason_string());
-                self.fail(now, ConnectionError::Server { reason: disconnect.reason, message });
-            }
-            (State::Up, _) => {
-                self.protocol_error(now, "a packet that only clients send, or that nobody asked for");
             }
         }
     }
@@ -252,80 +271,15 @@ impl Engine {
         self.fail(now, ConnectionError::Malformed(error));
     }
 
-    fn publish_received(&mut self, now: Now, publish: Publish) {
-        if publish.properties().topic_alias().is_some() {
-            // CONNECT allows none: Topic Alias Maximum is absent ([MQTT-3.3.2-11]).
-            self.say_why(ReasonCode::TopicAliasInvalid);
-            return self.fail(now, ConnectionError::Protocol("a topic alias, although none is allowed"));
-        }
-        let token = match (publish.qos(), publish.packet_id()) {
-            (QoS::AtMostOnce, _) => None,
-            (QoS::AtLeastOnce, Some(id)) => {
-                if self.incoming.len() >= usize::from(self.options.receive_maximum)
-                    && self.options.version.is_v5()
-                {
-                    self.say_why(ReasonCode::ReceiveMaximumExceeded); // [MQTT-3.3.4-9]
-                    return self.fail(
-                        now,
-                        ConnectionError::Protocol("more unacknowledged messages than Receive Maximum"),
-                    );
-                }
-                Some(self.incoming.push(id))
-            }
-            _ => {
-                // Subscriptions are made at QoS 0 or 1, so nothing may come at 2 ([MQTT-3.8.4-8]).
-                self.say_why(ReasonCode::ProtocolError);
-                return self
-                    .fail(now, ConnectionError::Protocol("a QoS 2 message, although none was subscribed"));
-            }
-        };
-        self.event(Event::Message(publish, token));
-    }
-
-    fn puback(&mut self, now: Now, ack: &Ack) {
-        // A late answer to what has ended is no fault: only one that answers something else is.
-        let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
-        if !matches!(slot.waiting, Waiting::Publish(_)) {
-            return self.protocol_error(now, "a PUBACK for a packet identifier that is not a publication's");
-        }
-        if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
-            let result = if ack.reason.is_error() {
-                let message = reason_string(ack.properties.as_ref().reason_string());
-                Err(OpError::Refused { reason: ack.reason, message })
-            } else {
-                Ok(Receipt::Acked(ack.reason))
-            };
-            self.done(op, result);
-        }
-        self.send_publications(now);
-    }
-
-    fn suback(&mut self, now: Now, ack: &SubAck, unsubscribed: bool) {
-        let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
-        let fits = match slot.waiting {
-            Waiting::Subscribe(filters) => !unsubscribed && ack.reasons().len() == filters,
-            Waiting::Unsubscribe => unsubscribed,
-            Waiting::Publish(_) => false,
-        };
-        if !fits {
-            return self.protocol_error(now, "a SUBACK or UNSUBACK that does not fit what was asked");
-        }
-        if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
-            let granted = Box::new(Granted {
-                reasons: ack.reasons().collect(),
-                message: reason_string(ack.properties.as_ref().reason_string()),
-            });
-            let receipt =
-                if unsubscribed { Receipt::Unsubscribed(granted) } else { Receipt::Subscribed(granted) };
-            self.done(op, Ok(receipt));
-        }
-    }
-
     // --- time ---
 
     fn timeout(&mut self, now: Now) {
         while let Some(op) = self.outgoing.pop_timed_out(now.mono) {
             self.done(op, Err(OpError::TimedOut));
+        }
+        if self.state == State::Up {
+            self.outgoing.leave_alone(now.mono);
+            self.send_publications(now);
         }
         if let State::Connecting { deadline } = self.state
             && now.mono >= deadline
@@ -355,11 +309,9 @@ impl Stage for Engine {
             Input::Packet(packet) => self.packet(now, packet),
             Input::Malformed(error) => self.malformed(now, error),
             Input::Accepted(token) => {
+                self.incoming.accept(token);
                 if self.state == State::Up {
-                    self.incoming.accept(token);
-                    while let Some(id) = self.incoming.pop_accepted() {
-                        self.send(now, Packet::PubAck(Ack::new(id)));
-                    }
+                    self.acknowledge(now);
                 }
             }
             Input::Timeout => self.timeout(now),
@@ -375,7 +327,10 @@ impl Stage for Engine {
             State::Connecting { deadline } => Some(deadline),
             State::Down | State::Up => None,
         };
-        [connack, self.keep_alive.deadline(), self.outgoing.deadline()].into_iter().flatten().min()
+        [connack, self.keep_alive.deadline(), self.outgoing.deadline(self.server.window)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn ready(&self) -> bool {
@@ -402,17 +357,5 @@ fn may_be_the_fault_of_a_message(error: &ConnectionError) -> bool {
                 | ReasonCode::MaximumConnectTime
         ),
         _ => false,
-    }
-}
-
-fn reason_string(text: Option<&str>) -> Option<Text> {
-    text.and_then(|text| Text::try_from(text).ok())
-}
-
-fn before_connack(packet: &Packet) -> &'static str {
-    match packet {
-        Packet::Auth(_) => "AUTH, although no enhanced authentication was asked for",
-        Packet::Disconnect(_) => "DISCONNECT before CONNACK",
-        _ => "a packet before CONNACK",
     }
 }

@@ -80,9 +80,9 @@ impl Engine {
     fn publish(&mut self, now: Now, op: OpId, publish: PublishOp) -> Result<(), OpError> {
         self.allows(&publish)?;
         if publish.qos == QoS::AtMostOnce {
-            let packet = Packet::Publish(publish.publish.at_most_once());
-            self.check(&packet)?;
-            self.send(now, packet);
+            let publish = publish.publish.at_most_once();
+            self.check(&publish.clone().into())?;
+            self.send_publish(now, publish);
             self.done(op, Ok(Receipt::Sent));
             return Ok(());
         }
@@ -101,13 +101,17 @@ impl Engine {
 
     /// Whether the server takes such a message.
     fn allows(&self, PublishOp { publish, qos, .. }: &PublishOp) -> Result<(), OpError> {
-        if *qos > self.server.max_qos || *qos == QoS::ExactlyOnce {
-            return Err(OpError::Unsupported("this QoS is not supported; AWS IoT Core knows QoS 0 and 1"));
+        if *qos > self.server.max_qos {
+            // [MQTT-3.2.2-11]
+            return Err(OpError::Unsupported(match self.server.max_qos {
+                QoS::AtMostOnce => "the server takes messages of QoS 0 only",
+                _ => "the server takes messages of QoS 0 and 1 only",
+            }));
         }
         if publish.properties().topic_alias().is_some()
             || publish.properties().subscription_identifiers().next().is_some()
         {
-            // The server would end the connection: it allowed no alias, and identifiers are the server's to set.
+            // Aliases are given here, and identifiers are the server's to set.
             return Err(OpError::Unsupported(
                 "a publish may carry neither Topic Alias nor Subscription Identifier",
             ));
@@ -119,10 +123,7 @@ impl Engine {
     }
 
     fn subscribe(&mut self, now: Now, op: OpId, subscribe: &SubscribeOp) -> Result<(), OpError> {
-        for (filter, options) in &subscribe.filters {
-            if options.qos == QoS::ExactlyOnce {
-                return Err(OpError::Unsupported("subscriptions at QoS 2 are not supported; use QoS 0 or 1"));
-            }
+        for (filter, _) in &subscribe.filters {
             if !self.server.wildcards && filter.as_str().contains(['+', '#']) {
                 return Err(OpError::Unsupported("the server knows no wildcards"));
             }

@@ -1,14 +1,13 @@
 //! Finding the message for which the server ends the connection.
 
 use std::num::NonZeroU8;
-
-use mqtt_codec::Text;
-
-use super::Ended;
-use super::slot::{Slot, Waiting};
-use crate::time::Nanos;
-
 use std::time::Duration;
+
+use mqtt_codec::{QoS, Text};
+
+use super::Fate;
+use super::slot::{Ended, Slot, Waiting};
+use crate::time::Nanos;
 
 /// A server that does not allow a message may have no words for that but ending the connection: every MQTT 3.1.1 server,
 /// and AWS IoT Core in both versions. Sent again on the next connection, the message ends that one, too, for ever.
@@ -19,6 +18,7 @@ use std::time::Duration;
 /// ```text
 ///   strikes:   0 ──► 1 ──► … ──► limit - 1: from now on it goes alone ──► limit: poisoned
 /// ```
+/// What was sent longer ago is no company: it gets no strike any more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Containment {
     /// How many strikes are too many; `None`: no number is.
@@ -36,7 +36,7 @@ impl Containment {
     /// The server ended the connection: a strike for what was sent shortly before. Whether it was one too many.
     pub(super) fn strike(self, now: Nanos, slot: &mut Slot) -> bool {
         match (&mut slot.waiting, slot.sent) {
-            (Waiting::Publish(publish), Some(sent)) if now.since(sent) <= self.soon => {
+            (Waiting::Publish(publish), Some(sent)) if now.since(sent) < self.soon => {
                 publish.strikes = publish.strikes.saturating_add(1);
                 self.limit.is_some_and(|limit| publish.strikes >= limit.get())
             }
@@ -45,10 +45,16 @@ impl Containment {
     }
 }
 
-/// What is told of a message with too many strikes.
-pub(super) fn poisoned(slot: &Slot) -> Option<Ended> {
-    let Waiting::Publish(publish) = &slot.waiting else { return None };
+/// What becomes of a message with too many strikes.
+pub(super) fn poisoned(slot: &mut Slot, session_lives: bool) -> Fate {
+    let op = slot.op.take();
+    let Waiting::Publish(publish) = &slot.waiting else { return Fate::Ends(None) };
     // A topic is a text.
     let topic = Text::try_from(publish.publish.topic()).unwrap_or_default();
-    Some(Ended::Poisoned { op: slot.op, topic, strikes: publish.strikes })
+    let told = Some(Ended::Poisoned { op, topic, strikes: publish.strikes });
+    if session_lives && publish.qos == QoS::ExactlyOnce {
+        slot.waiting = Waiting::Abandoned;
+        return Fate::Stays(told);
+    }
+    Fate::Ends(told)
 }

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use mqtt_codec::PacketId;
 use mqtt_codec::packet::Publish;
+use mqtt_codec::{PacketId, QoS, ReasonCode};
 
 use crate::stage::OpId;
 use crate::time::Nanos;
@@ -22,11 +22,13 @@ pub(super) struct Outgoing {
     slots: Vec<Option<Slot>>,
     free: VecDeque<u16>,
     next_seq: u64,
-    /// Publications handed to the present link and not answered.
+    /// Publications handed to the present link and not answered to the end.
     in_flight: usize,
-    /// Whether the one that is in flight must stay alone.
+    /// Whether the one that was sent last must stay alone.
     alone: bool,
-    /// Publications to hand to the present link, oldest first: those of the connections before, and what is just issued.
+    /// When the last publication was handed to a link.
+    last_sent: Nanos,
+    /// Publications to hand to the present link, in order: those of the connections before, and what is just issued.
     queue: VecDeque<u16>,
     /// In the order of the first sending, which is the order of their instants.
     timeouts: VecDeque<(Nanos, u16, u64)>,
@@ -34,7 +36,14 @@ pub(super) struct Outgoing {
     containment: Containment,
 }
 
-/// A packet identifier is at hand for this many operations beyond the window of publications.
+/// What goes to the link next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Publish(Publish),
+    Release(PacketId),
+}
+
+/// There are so many packet identifiers.
 const MAX_SLOTS: usize = 65_535;
 
 impl Outgoing {
@@ -46,6 +55,7 @@ impl Outgoing {
             next_seq: 0,
             in_flight: 0,
             alone: false,
+            last_sent: Nanos::ZERO,
             queue: VecDeque::new(),
             timeouts: VecDeque::new(),
             timeout,
@@ -99,26 +109,48 @@ impl Outgoing {
     }
 
     /// The next publication to hand to the link, while fewer than `window` are out.
-    pub(super) fn next_to_send(&mut self, now: Nanos, window: usize) -> Option<Publish> {
-        while self.in_flight < window && !self.alone {
-            let number = *self.queue.front()?;
-            if let Some(slot) = self.slots.get(usize::from(number)).and_then(Option::as_ref)
-                && let Waiting::Publish(op) = &slot.waiting
-            {
-                let alone = self.containment.goes_alone(op.strikes);
-                if alone && self.in_flight > 0 {
-                    return None;
+    pub(super) fn next_to_send(&mut self, now: Nanos, window: usize) -> Option<Next> {
+        while let Some(&number) = self.queue.front() {
+            let id = id(number)?;
+            let slot = self.slots.get(usize::from(number)).and_then(Option::as_ref);
+            let (next, alone) = match slot.map(|slot| (&slot.waiting, slot.was_sent)) {
+                // It needs no room: the server counts its publication already (section 4.9).
+                Some((Waiting::Release { .. }, _)) => (Next::Release(id), self.alone),
+                Some((Waiting::Publish(op), was_sent)) => {
+                    let alone = self.containment.goes_alone(op.strikes);
+                    let in_company = self.in_flight > 0 && now < self.company_leaves();
+                    if self.in_flight >= window || self.alone || (alone && in_company) {
+                        return None;
+                    }
+                    let publish = op.publish.clone();
+                    let publish = match op.qos {
+                        QoS::ExactlyOnce => publish.exactly_once(id),
+                        _ => publish.at_least_once(id),
+                    };
+                    (Next::Publish(publish.with_dup(was_sent)), alone) // [MQTT-3.3.1-1]
                 }
-                let publish = op.publish.clone().at_least_once(id(number)?).with_dup(slot.was_sent); // [MQTT-3.3.1-1]
-                self.queue.pop_front();
-                self.in_flight = self.in_flight.saturating_add(1);
-                self.alone = alone;
-                self.sent(number, now);
-                return Some(publish);
-            }
+                _ => {
+                    self.queue.pop_front();
+                    continue;
+                }
+            };
             self.queue.pop_front();
+            self.in_flight = self.in_flight.saturating_add(1);
+            (self.alone, self.last_sent) = (alone, now);
+            self.sent(number, now);
+            return Some(next);
         }
         None
+    }
+
+    /// When what is in flight was sent too long ago to be struck together with something sent then.
+    fn company_leaves(&self) -> Nanos {
+        self.last_sent.after(self.containment.soon)
+    }
+
+    /// Lets go of what was alone for long enough: it is not what the server minds.
+    pub(super) fn leave_alone(&mut self, now: Nanos) {
+        self.alone &= now < self.company_leaves();
     }
 
     /// Handed to the link: the first time, the answer's time begins to run.
@@ -139,26 +171,52 @@ impl Outgoing {
         self.timeouts.push_back((now.after(self.timeout), number, seq));
     }
 
-    /// What waits under `id` on this connection.
-    pub(super) fn get(&self, id: PacketId) -> Option<&Slot> {
-        self.slots.get(usize::from(index(id)))?.as_ref().filter(|slot| slot.sent.is_some())
+    /// What waits under `id`.
+    pub(super) fn get(&self, id: PacketId) -> Found<'_> {
+        match self.slots.get(usize::from(index(id))).and_then(Option::as_ref) {
+            None => Found::Nothing,
+            Some(slot) if slot.sent.is_none() => Found::Elsewhere,
+            Some(slot) => Found::Here(&slot.waiting),
+        }
     }
 
-    /// Ends what waits under `id`.
-    pub(super) fn remove(&mut self, id: PacketId) -> Option<Slot> {
+    /// PUBREC came for a publication: the message itself need not be kept any longer.
+    pub(super) fn release(&mut self, id: PacketId, reason: ReasonCode) {
+        let order = self.next_seq;
+        self.next_seq = self.next_seq.saturating_add(1);
+        if let Some(slot) = self.slots.get_mut(usize::from(index(id))).and_then(Option::as_mut) {
+            slot.waiting = Waiting::Release { order, reason };
+            // If it was alone: whatever the server minds, it is not this message.
+            self.alone = false;
+        }
+    }
+
+    /// Ends what waits under `id` on this connection. Gives the waiter.
+    pub(super) fn answered(&mut self, id: PacketId) -> Option<OpId> {
         let slot = self.slots.get_mut(usize::from(index(id)))?.take()?;
         self.free.push_back(index(id));
-        if slot.sent.is_some() && matches!(slot.waiting, Waiting::Publish(_)) {
+        if slot.sent.is_some() && slot.is_publication() {
             self.in_flight = self.in_flight.saturating_sub(1);
             self.alone &= self.in_flight > 0;
         }
         self.drop_stale_timeouts();
-        Some(slot)
+        slot.op
     }
 
-    /// When the oldest operation times out.
-    pub(super) fn deadline(&self) -> Option<Nanos> {
-        self.timeouts.front().map(|(at, ..)| *at)
+    /// When the oldest operation times out, or what waits to be alone may go.
+    pub(super) fn deadline(&self, window: usize) -> Option<Nanos> {
+        let timeout = self.timeouts.front().map(|(at, ..)| *at);
+        let leaves = (self.alone || self.waits_to_be_alone(window)).then(|| self.company_leaves());
+        timeout.into_iter().chain(leaves).min()
+    }
+
+    /// Whether the next publication would go out if nothing else were in flight.
+    fn waits_to_be_alone(&self, window: usize) -> bool {
+        let next = self.queue.front().and_then(|number| self.slots.get(usize::from(*number))?.as_ref());
+        match next.map(|slot| &slot.waiting) {
+            Some(Waiting::Publish(op)) => self.in_flight < window && self.containment.goes_alone(op.strikes),
+            _ => false,
+        }
     }
 
     /// Takes the waiter from the next operation whose time is up. Its identifier stays taken.
@@ -186,9 +244,9 @@ impl Outgoing {
         self.end(|slot| {
             let poisoned = by_server && containment.strike(now, slot);
             slot.sent = None;
-            let keep = session_lives && matches!(slot.waiting, Waiting::Publish(_));
+            let keep = session_lives && !matches!(slot.waiting, Waiting::Subscribe(_) | Waiting::Unsubscribe);
             match (poisoned, keep) {
-                (true, _) => Fate::Ends(containment::poisoned(slot)),
+                (true, _) => containment::poisoned(slot, session_lives),
                 (false, true) => Fate::Stays(None),
                 (false, false) => Fate::Over(now),
             }
@@ -217,17 +275,17 @@ impl Outgoing {
         self.slots.get_mut(usize::from(slot))?.as_mut().filter(|slot| slot.seq == seq)
     }
 
-    /// Slots in use, oldest first.
+    /// Slots in use, in the order in which they are sent again.
     fn in_order(&self) -> Vec<u16> {
-        let mut used: Vec<(u64, u16)> = (0u16..)
+        let mut used: Vec<((bool, u64), u16)> = (0u16..)
             .zip(&self.slots)
-            .filter_map(|(number, slot)| slot.as_ref().map(|slot| (slot.seq, number)))
+            .filter_map(|(number, slot)| slot.as_ref().map(|slot| (slot.order(), number)))
             .collect();
         used.sort_unstable();
         used.into_iter().map(|(_, number)| number).collect()
     }
 
-    /// Asks for the fate of every slot, oldest first. Gives what is to be told.
+    /// Asks for the fate of every slot, in order. Gives what is to be told.
     fn end(&mut self, mut fate: impl FnMut(&mut Slot) -> Fate) -> Vec<Ended> {
         let mut ended = Vec::new();
         for number in self.in_order() {
@@ -260,6 +318,16 @@ impl Outgoing {
             self.timeouts.pop_front();
         }
     }
+}
+
+/// What is found under an identifier.
+pub(super) enum Found<'a> {
+    /// It is free.
+    Nothing,
+    /// It was not sent on this connection.
+    Elsewhere,
+    /// It was.
+    Here(&'a Waiting),
 }
 
 /// What becomes of a slot, and what is told of it.

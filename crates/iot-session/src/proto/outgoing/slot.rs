@@ -2,16 +2,38 @@
 
 use std::num::NonZeroU32;
 
-use mqtt_codec::{QoS, Text};
+use mqtt_codec::{QoS, ReasonCode, Text};
 
 use crate::stage::{OpId, PublishOp};
 use crate::time::Nanos;
 
 /// What is waited for.
+///
+/// A publication belongs to the session and goes this way, over as many connections as it takes:
+///
+/// ```text
+///           QoS 1                     PUBACK
+///   issued ───────► Publish ──────────────────────────► answered
+///      │    QoS 2             PUBREC, refused              ▲
+///      └──────────► Publish ───────────────────────────────┤
+///                      │      PUBREC: PUBREL      PUBCOMP  │
+///                      └───────────────► Release ──────────┘
+/// ```
+/// On a connection that takes the session up, `Publish` sends PUBLISH with DUP again, `Release` sends PUBREL again
+/// (`[MQTT-4.4.0-1]`).
 #[derive(Debug)]
 pub(in crate::proto) enum Waiting {
-    /// For PUBACK. The message is kept to be sent again on the next connection, or handed back.
+    /// For PUBACK or PUBREC. The message is kept to be sent again on the next connection, or handed back.
     Publish(PublishOp),
+    /// For PUBCOMP: the server has the message, and said this.
+    Release {
+        /// When PUBREC came: PUBRELs keep its order (`[MQTT-4.6.0-4]`).
+        order: u64,
+        reason: ReasonCode,
+    },
+    /// For the session's end: a QoS 2 message that was given up. The server may remember its identifier, and would take
+    /// another message under it for the same.
+    Abandoned,
     /// For a SUBACK with this many codes.
     Subscribe(usize),
     /// For UNSUBACK.
@@ -45,6 +67,19 @@ pub(in crate::proto) enum Ended {
 }
 
 impl Slot {
+    /// Whether it counts as in flight while it is on the link.
+    pub(super) fn is_publication(&self) -> bool {
+        matches!(self.waiting, Waiting::Publish(_) | Waiting::Release { .. })
+    }
+
+    /// Its place among what is sent again: PUBRELs first, as they need no room in the window.
+    pub(super) fn order(&self) -> (bool, u64) {
+        match self.waiting {
+            Waiting::Release { order, .. } => (false, order),
+            _ => (true, self.seq),
+        }
+    }
+
     /// What its waiter is told when it can be answered no more. `None`: nobody waits.
     pub(super) fn ended(self, now: Nanos) -> Option<Ended> {
         let op = self.op?;
