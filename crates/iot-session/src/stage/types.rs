@@ -11,7 +11,7 @@ use crate::error::{ConnectionError, LinkError, OpError};
 use crate::time::Nanos;
 
 /// Who issued an operation. The application is 0; a layer that issues its own takes a number of its own, and their
-/// completions never leave it.
+/// completions never leave it. Numbers below 16 belong to this crate, the others are free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner(pub u8);
 
