@@ -9,6 +9,7 @@
 
 #[cfg(feature = "tokio")]
 pub mod link;
+pub mod script;
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl Rig {
         Self::around(Box::new(engine), codec)
     }
 
-    /// Any stage.
+    /// A stack of one's own.
     pub fn around(stage: Box<dyn Stage>, codec: Codec) -> Self {
         Self {
             machine: Machine::new(stage, codec),
