@@ -17,13 +17,16 @@ mod time;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use client::{
-    Ack, Client, ClosedError, Config, Delivery, Driver, Messages, Stats, Status, Subscription,
-    TryPublishError, client,
+    Ack, Acknowledge, Client, ClosedError, Config, Delivery, Driver, Ended, Leftover, Messages, Notices,
+    Stats, Status, SubscribeOptions, Subscription, TryPublishError, client,
 };
 pub use error::{ConnectionError, Dropped, LinkError, OpError};
 pub use machine::{Machine, MachineOutput};
 pub use message::Message;
-pub use mqtt_codec::{QoS, TopicFilter, TopicName, Version, packet::Will};
+pub use mqtt_codec::{
+    QoS, TopicFilter, TopicName, Version,
+    packet::{RetainHandling, Will},
+};
 pub use proto::OptionsError;
 pub use stage::{Layer, Stack, Stage, stack};
 pub use time::{Nanos, Now, UnixMillis};

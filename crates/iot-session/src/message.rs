@@ -44,8 +44,8 @@ impl Message {
         self
     }
 
-    /// How long it may wait for a connection, in milliseconds, rounded up, at least 1 ms; from 4,294,967,295 ms (49 days)
-    /// on: for ever. Then it ends with [`Dropped::Expired`](crate::Dropped). Default: for ever.
+    /// How long it may wait for a connection, counted from when it is handed over, in milliseconds, rounded up, at least
+    /// 1 ms; from 4,294,967,295 ms (49 days) on: for ever. Then it ends with [`Dropped::Expired`](crate::Dropped). Default: for ever.
     ///
     /// What the server and other clients make of it is another matter: MQTT 5 has the property
     /// [`MessageExpiryInterval`](Property::MessageExpiryInterval) for them, which bounds the waiting here, too.
@@ -136,6 +136,22 @@ impl Message {
     #[must_use]
     pub fn detach(&self) -> Self {
         Self { op: PublishOp { publish: self.op.publish.detach(), ..self.op.clone() } }
+    }
+
+    /// Whether [`time_to_live`](Self::time_to_live) is set.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_bounded_in_time(&self) -> bool {
+        self.op.ttl.is_some()
+    }
+
+    /// The operation that sends it after it has waited for this long; `None`: its time is over.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_op_after(mut self, waited: Duration) -> Option<PublishOp> {
+        if let Some(ttl) = self.op.ttl {
+            let left = u128::from(ttl.get()).saturating_sub(waited.as_millis());
+            self.op.ttl = Some(u32::try_from(left).ok().and_then(NonZeroU32::new)?);
+        }
+        Some(self.op)
     }
 
     /// The operation that sends it.

@@ -38,7 +38,7 @@ pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
-fn instant() -> Instant {
+pub(super) fn instant() -> Instant {
     Instant::now()
 }
 

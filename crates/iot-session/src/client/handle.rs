@@ -1,17 +1,21 @@
 //! What applications hold.
 
-use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mqtt_codec::{QoS, ReasonCode, TopicFilter, packet::SubscriptionOptions};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::Config;
-use super::stats::{SharedCounters, Stats, Status};
-use super::subscription::{Messages, Subscription};
+use super::clock;
+use super::inbox::{Inbox, Signal};
+use super::notices::Notices;
+use super::outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
+use super::stats::{Shared, Stats, Status};
+use super::subscription::{Guard, Messages, Reader, SubscribeOptions, Subscription};
 use crate::error::OpError;
 use crate::message::Message;
 use crate::stage::Connected;
@@ -25,18 +29,33 @@ pub struct Client {
     publishes: mpsc::Sender<Publish>,
     requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
+    signals: mpsc::UnboundedSender<Signal>,
     status: watch::Receiver<Status>,
-    counters: SharedCounters,
+    shared: Arc<Shared>,
+    /// Of [`Config`].
+    inbox: usize,
+    unaccepted: usize,
 }
 
 /// A message on its way to the session, which takes it while its window has room.
 #[derive(Debug)]
-pub(super) struct Publish(pub(super) Message, pub(super) oneshot::Sender<Result<Delivery, OpError>>);
+pub(super) struct Publish {
+    pub(super) message: Message,
+    /// Since when it waits, if that matters.
+    pub(super) since: Option<Instant>,
+    pub(super) reply: oneshot::Sender<Result<Delivery, OpError>>,
+}
 
 /// What needs no room in the window, and so does not wait behind publishes.
 #[derive(Debug)]
 pub(super) enum Request {
-    Subscribe(TopicFilter, SubscriptionOptions, oneshot::Sender<Result<Messages, OpError>>),
+    Subscribe {
+        ticket: u64,
+        filter: TopicFilter,
+        options: SubscriptionOptions,
+        inbox: Arc<Inbox>,
+        reply: oneshot::Sender<Result<ReasonCode, OpError>>,
+    },
     Unsubscribe(TopicFilter, oneshot::Sender<Result<ReasonCode, OpError>>),
 }
 
@@ -44,7 +63,11 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) enum Control {
     Connect(oneshot::Sender<Result<Connected, OpError>>),
+    /// Answered once it is taken.
+    ConnectLazily(oneshot::Sender<()>),
+    ReconnectNow,
     Disconnect(oneshot::Sender<()>),
+    Close(Instant, oneshot::Sender<Leftover>),
 }
 
 /// The driver's ends of the handle's channels.
@@ -53,81 +76,43 @@ pub(super) struct Channels {
     pub(super) publishes: mpsc::Receiver<Publish>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) control: mpsc::Receiver<Control>,
+    pub(super) signals: mpsc::UnboundedReceiver<Signal>,
     pub(super) status: watch::Sender<Status>,
-    pub(super) counters: SharedCounters,
-}
-
-/// How a message went out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Delivery {
-    /// QoS 0: handed to the link. Whether it arrives, nobody knows.
-    Sent,
-    /// QoS 1: acknowledged by the server with this code.
-    Acked(ReasonCode),
-}
-
-/// The client is closed: its driver has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosedError;
-
-impl fmt::Display for ClosedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client is closed")
-    }
-}
-
-impl std::error::Error for ClosedError {}
-
-/// Why [`Client::try_publish`] gives the message back.
-#[derive(Debug, Clone)]
-pub enum TryPublishError {
-    /// There is no room now.
-    Full(Message),
-    /// The client is closed.
-    Closed(Message),
-}
-
-impl fmt::Display for TryPublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full(_) => "no room for another message now",
-            Self::Closed(_) => "the client is closed",
-        })
-    }
-}
-
-impl std::error::Error for TryPublishError {}
-
-/// The outcome of a publish, still to come. It need not be awaited: the message goes out all the same.
-#[derive(Debug)]
-#[must_use = "await it to learn whether the message arrived, or drop it knowingly"]
-pub struct Ack(oneshot::Receiver<Result<Delivery, OpError>>);
-
-impl Future for Ack {
-    type Output = Result<Delivery, OpError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|result| result.unwrap_or(Err(OpError::Closed)))
-    }
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Client {
-    pub(super) fn new(config: &Config) -> (Self, Channels) {
+    /// With the driver's ends, and the sender of signals for its router.
+    pub(super) fn new(config: &Config) -> (Self, Channels, mpsc::UnboundedSender<Signal>) {
         let (publishes, publishes_end) = mpsc::channel(config.commands.max(1));
         let (requests, requests_end) = mpsc::channel(config.commands.max(1));
         let (control, control_end) = mpsc::channel(8);
+        let (signals, signals_end) = mpsc::unbounded_channel();
         let (status_end, status) = watch::channel(Status::Idle);
-        let counters = SharedCounters::default();
+        let shared = Arc::new(Shared::default());
         let channels = Channels {
             publishes: publishes_end,
             requests: requests_end,
             control: control_end,
+            signals: signals_end,
             status: status_end,
-            counters: Arc::clone(&counters),
+            shared: Arc::clone(&shared),
         };
-        (Self { publishes, requests, control, status, counters }, channels)
+        let (inbox, unaccepted) = (config.inbox, config.unaccepted);
+        let client = Self {
+            publishes,
+            requests,
+            control,
+            signals: signals.clone(),
+            status,
+            shared,
+            inbox,
+            unaccepted,
+        };
+        (client, channels, signals)
     }
+
+    // --- the connection ---
 
     /// Connects and returns at CONNACK. From then on the session is kept connected until
     /// [`disconnect`](Self::disconnect). When a connection is up already, says so at once.
@@ -143,10 +128,103 @@ impl Client {
         outcome.await.unwrap_or(Err(OpError::Closed))
     }
 
+    /// Begins to connect and returns at once: for devices that boot without a network. The first attempt is repeated
+    /// like all others, as long as repeating can help. How it goes shows in [`status`](Self::status);
+    /// [`online`](Self::online) waits for it.
+    ///
+    /// ```
+    /// # use iot_session::{Client, Message, OpError};
+    /// async fn boot(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    ///     client.connect_lazily().await?;
+    ///     // Waits for the connection in the offline queue, if the stack has one.
+    ///     client.publish(Message::new("sensor/1/booted", "")?).await?.await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The client is closed.
+    ///
+    /// # Cancellation
+    /// The attempts may go on.
+    pub async fn connect_lazily(&self) -> Result<(), ClosedError> {
+        let (taken, outcome) = oneshot::channel();
+        self.control.send(Control::ConnectLazily(taken)).await.map_err(|_| ClosedError)?;
+        outcome.await.map_err(|_| ClosedError)
+    }
+
+    /// Ends the wait before the next attempt to connect: for when the network is known to be back. It is not sooner than
+    /// the base delay after the attempt before. Does nothing while connected, connecting or idle.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub async fn reconnect_now(&self) -> Result<(), ClosedError> {
+        self.control.send(Control::ReconnectNow).await.map_err(|_| ClosedError)
+    }
+
+    /// Waits until the session is up. Says so at once when it is. Never returns while nobody connects.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub async fn online(&self) -> Result<Connected, ClosedError> {
+        let mut status = self.status.clone();
+        let status = status.wait_for(Status::is_connected).await.map_err(|_| ClosedError)?;
+        match &*status {
+            Status::Connected(connected) => Ok(connected.clone()),
+            _ => Err(ClosedError),
+        }
+    }
+
+    /// Sends what was handed over before as far as the window allows, then DISCONNECT, so that the server publishes
+    /// no will, and closes. Outcomes of QoS 1 messages that were not acknowledged by then are
+    /// [`OpError::Interrupted`]: await the acknowledgements that matter first, or [`close`](Self::close). The client can
+    /// [`connect`](Self::connect) again.
+    ///
+    /// # Errors
+    /// The client is closed.
+    ///
+    /// # Cancellation
+    /// The disconnect goes on.
+    pub async fn disconnect(&self) -> Result<(), ClosedError> {
+        let (reply, outcome) = oneshot::channel();
+        self.control.send(Control::Disconnect(reply)).await.map_err(|_| ClosedError)?;
+        outcome.await.map_err(|_| ClosedError)
+    }
+
+    /// Shuts down in order: takes nothing new, sends what was handed over, waits for the acknowledgements, disconnects
+    /// and ends the driver. Says what did not make it `within` this time. It does not wait for a connection that nobody
+    /// is going to make. What is left ends with [`OpError::Closed`], or with [`OpError::Interrupted`] if it was sent.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use iot_session::{Client, ClosedError};
+    /// async fn shut_down(client: &Client) -> Result<(), ClosedError> {
+    ///     let leftover = client.close(Duration::from_secs(5)).await?;
+    ///     if !leftover.is_empty() {
+    ///         eprintln!("{} not sent, {} not acknowledged", leftover.queued, leftover.unacknowledged);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The client is closed already.
+    ///
+    /// # Cancellation
+    /// The close goes on.
+    pub async fn close(&self, within: Duration) -> Result<Leftover, ClosedError> {
+        let deadline = clock::after(clock::instant(), within);
+        let (reply, outcome) = oneshot::channel();
+        self.control.send(Control::Close(deadline, reply)).await.map_err(|_| ClosedError)?;
+        outcome.await.map_err(|_| ClosedError)
+    }
+
+    // --- messages out ---
+
     /// Hands a message over and gives a future of its outcome. Waits for room while the in-flight window is full, at any
     /// QoS, so that messages keep their order.
     ///
-    /// While there is no connection the outcome is [`OpError::Offline`].
+    /// While there is no connection, and no layer that keeps messages for later, the outcome is [`OpError::Offline`].
     ///
     /// # Errors
     /// The client is closed.
@@ -154,9 +232,10 @@ impl Client {
     /// # Cancellation
     /// Dropped before it resolves, the message was not sent.
     pub async fn publish(&self, message: Message) -> Result<Ack, ClosedError> {
+        let since = since(&message);
         let permit = self.publishes.reserve().await.map_err(|_| ClosedError)?;
         let (reply, outcome) = oneshot::channel();
-        permit.send(Publish(message, reply));
+        permit.send(Publish { message, since, reply });
         Ok(Ack(outcome))
     }
 
@@ -168,7 +247,8 @@ impl Client {
         match self.publishes.try_reserve() {
             Ok(permit) => {
                 let (reply, outcome) = oneshot::channel();
-                permit.send(Publish(message, reply));
+                let since = since(&message);
+                permit.send(Publish { message, since, reply });
                 Ok(Ack(outcome))
             }
             Err(mpsc::error::TrySendError::Full(())) => Err(TryPublishError::Full(message)),
@@ -176,10 +256,16 @@ impl Client {
         }
     }
 
+    // --- messages in ---
+
     /// Subscribes and returns at SUBACK with the stream of messages. `filter` is a [`TopicFilter`] or a string.
     ///
+    /// With the layer that keeps subscriptions it waits for a connection; it may be called before
+    /// [`connect`](Self::connect), on a task of its own.
+    ///
     /// # Errors
-    /// The filter is not valid, the server refused it, there is no connection, no answer came in time.
+    /// The filter is not valid, the server refused it, no answer came in time; there is no connection and nothing keeps
+    /// the subscription for later.
     ///
     /// # Cancellation
     /// Leaves no subscription.
@@ -188,11 +274,38 @@ impl Client {
         F: TryInto<TopicFilter>,
         OpError: From<F::Error>,
     {
+        self.subscribe_with(filter, SubscribeOptions::new(qos)).await
+    }
+
+    /// Like [`subscribe`](Self::subscribe), with all that can be said. Options of two subscriptions of one filter are
+    /// those of the later one, at the higher QoS of the two.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe); options that MQTT 3.1.1 does not have fail there.
+    ///
+    /// # Cancellation
+    /// Leaves no subscription.
+    pub async fn subscribe_with<F>(&self, filter: F, options: SubscribeOptions) -> Result<Messages, OpError>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+    {
         let filter = filter.try_into()?;
+        let permit = self.requests.reserve().await.map_err(|_| OpError::Closed)?;
+        let ticket = self.shared.tickets.fetch_add(1, Ordering::Relaxed);
+        // Dropped after the reply's receiver: a request that is not begun yet is known to be given up then.
+        let guard = Guard { ticket, signals: self.signals.clone() };
+        let reader = Reader(Arc::new(Inbox::new(self.inbox, self.unaccepted, options.manual)));
         let (reply, outcome) = oneshot::channel();
-        let request = Request::Subscribe(filter, SubscriptionOptions::at(qos), reply);
-        self.requests.send(request).await.map_err(|_| OpError::Closed)?;
-        outcome.await.unwrap_or(Err(OpError::Closed))
+        permit.send(Request::Subscribe {
+            ticket,
+            filter: filter.clone(),
+            options: options.wire,
+            inbox: Arc::clone(&reader.0),
+            reply,
+        });
+        let granted = outcome.await.unwrap_or(Err(OpError::Closed))?;
+        Ok(Messages::new(filter, granted, reader, guard))
     }
 
     /// Subscribes and calls `handler` with each message, one after another, on a task of its own: a slow or
@@ -207,17 +320,41 @@ impl Client {
         H: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        self.on_with(filter, SubscribeOptions::new(qos), handler).await
+    }
+
+    /// Like [`on`](Self::on), with all that can be said. With manual acknowledgement a message is acknowledged once the
+    /// handler has returned; if it panics, the message stays unacknowledged
+    /// (see [`Acknowledge`](super::Acknowledge) for what that means).
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    pub async fn on_with<F, H, Fut>(
+        &self,
+        filter: F,
+        options: SubscribeOptions,
+        handler: H,
+    ) -> Result<Subscription, OpError>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+        H: FnMut(Message) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let no_runtime =
             OpError::Unsupported("a handler needs a tokio runtime to run on: there is none here");
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime)?;
-        let messages = self.subscribe(filter, qos).await?;
-        Ok(messages.handle(&runtime, Arc::clone(&self.counters), handler))
+        let messages = self.subscribe_with(filter, options).await?;
+        Ok(messages.handle(&runtime, Arc::clone(&self.shared), handler))
     }
 
     /// Unsubscribes a filter and ends every stream and handler of it. Returns at UNSUBACK.
     ///
     /// # Errors
-    /// The filter is not valid, there is no connection, no answer came in time.
+    /// The filter is not valid, no answer came in time; there is no connection and nothing keeps subscriptions.
+    ///
+    /// # Cancellation
+    /// The unsubscribe goes on.
     pub async fn unsubscribe<F>(&self, filter: F) -> Result<ReasonCode, OpError>
     where
         F: TryInto<TopicFilter>,
@@ -229,6 +366,8 @@ impl Client {
         outcome.await.unwrap_or(Err(OpError::Closed))
     }
 
+    // --- to look at ---
+
     /// Where the connection stands, to look at and to wait for changes from now on.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
@@ -237,25 +376,20 @@ impl Client {
         status
     }
 
-    /// Counters since the client was made.
+    /// What happens from now on besides the operations.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.counters.snapshot()
+    pub fn notices(&self) -> Notices {
+        self.shared.board.read()
     }
 
-    /// Sends what was handed over before as far as the window allows, then DISCONNECT, so that the server publishes
-    /// no will, and closes. Outcomes of QoS 1 messages that were not acknowledged by then are
-    /// [`OpError::Interrupted`]: await the acknowledgements that matter first. The client can
-    /// [`connect`](Self::connect) again.
-    ///
-    /// # Errors
-    /// The client is closed.
-    ///
-    /// # Cancellation
-    /// The disconnect goes on.
-    pub async fn disconnect(&self) -> Result<(), ClosedError> {
-        let (reply, outcome) = oneshot::channel();
-        self.control.send(Control::Disconnect(reply)).await.map_err(|_| ClosedError)?;
-        outcome.await.map_err(|_| ClosedError)
+    /// Counters since the client was made, and what is under way at present.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot()
     }
+}
+
+/// The instant of handing over, for messages whose time is bounded.
+fn since(message: &Message) -> Option<Instant> {
+    message.is_bounded_in_time().then(clock::instant)
 }

@@ -1,13 +1,17 @@
 //! The queue between the driver and one subscriber.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::mpsc;
 
+use super::subscription::Ended;
 use crate::message::Message;
 use crate::stage::AckToken;
+use crate::time::Nanos;
 
 /// What subscribers tell the driver. Each subscription releases its route once, and each token is accepted once, so
 /// the channel is bounded by what exists.
@@ -19,41 +23,67 @@ pub(super) enum Signal {
     Released(u64),
 }
 
-/// A message that waits beyond an inbox's capacity; the last of its holders to take or drop it accepts it.
+/// A message that somebody has not taken yet; the last of its holders to take or drop it accepts it.
 #[derive(Debug)]
 pub(super) struct Unaccepted {
-    pub(super) token: AckToken,
-    pub(super) signals: mpsc::UnboundedSender<Signal>,
+    token: AckToken,
+    /// Since when.
+    since: Nanos,
+    /// Some holder wants it to stay unacknowledged.
+    withheld: AtomicBool,
+    signals: mpsc::UnboundedSender<Signal>,
+}
+
+impl Unaccepted {
+    pub(super) fn new(token: AckToken, since: Nanos, signals: mpsc::UnboundedSender<Signal>) -> Self {
+        Self { token, since, withheld: AtomicBool::new(false), signals }
+    }
+
+    /// Nobody accepts it any more: the server sends it again in the session's next connection.
+    pub(super) fn withhold(&self) {
+        self.withheld.store(true, Ordering::Release);
+    }
 }
 
 impl Drop for Unaccepted {
     fn drop(&mut self) {
-        // Without a driver there is no connection to acknowledge on.
-        let _ = self.signals.send(Signal::Accepted(self.token));
+        if !*self.withheld.get_mut() {
+            // Without a driver there is no connection to acknowledge on.
+            let _ = self.signals.send(Signal::Accepted(self.token));
+        }
     }
 }
 
+/// A message in an inbox. With an [`Unaccepted`] it waits for its acknowledgement.
+type Entry = (Message, Option<Arc<Unaccepted>>);
+
 #[derive(Debug)]
 struct State {
-    queue: VecDeque<(Message, Option<Arc<Unaccepted>>)>,
+    queue: VecDeque<Entry>,
     waker: Option<Waker>,
     /// No more messages will come.
-    closed: bool,
+    closed: Option<Ended>,
+    /// Messages waited for too long: until there is room, nothing waits beyond the capacity.
+    lagging: bool,
 }
 
 /// One subscriber's queue.
+///
+/// QoS 1 messages within the capacity are taken at once, those beyond it wait unacknowledged until they move up. With
+/// manual acknowledgement all of them wait until the subscriber says so.
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<State>,
     capacity: usize,
     /// How many that wait outlive the session that delivered them.
     waiting: usize,
+    manual: bool,
 }
 
 impl Inbox {
-    pub(super) fn new(capacity: usize, waiting: usize) -> Self {
-        let state = State { queue: VecDeque::new(), waker: None, closed: false };
-        Self { state: Mutex::new(state), capacity: capacity.max(1), waiting }
+    pub(super) fn new(capacity: usize, waiting: usize, manual: bool) -> Self {
+        let state = State { queue: VecDeque::new(), waker: None, closed: None, lagging: false };
+        Self { state: Mutex::new(state), capacity: capacity.max(1), waiting, manual }
     }
 
     /// A panic while the lock is held is impossible by construction; should one happen, the queue is still sound.
@@ -61,8 +91,8 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message in; `unaccepted` is asked for when it has to wait beyond the capacity, and is `None` for QoS 0.
-    /// `false`: there was no room for a QoS 0 message.
+    /// Puts a message in; `unaccepted` is asked for when it has to wait for its acknowledgement, and is `None` for
+    /// QoS 0. `false`: there was no room.
     #[must_use]
     pub(super) fn push(
         &self,
@@ -70,47 +100,72 @@ impl Inbox {
         unaccepted: Option<impl FnOnce() -> Arc<Unaccepted>>,
     ) -> bool {
         let mut state = self.lock();
-        if state.closed {
+        if state.closed.is_some() {
             return true;
         }
-        let waiting = if state.queue.len() < self.capacity {
-            None
-        } else if let Some(unaccepted) = unaccepted {
-            Some(unaccepted())
-        } else {
-            return false;
+        let has_room = state.queue.len() < self.capacity;
+        let unaccepted = match unaccepted {
+            _ if has_room && !self.manual => None,
+            Some(unaccepted) if has_room || !state.lagging => Some(unaccepted()),
+            None if has_room => None,
+            _ => return false,
         };
-        state.queue.push_back((message, waiting));
+        state.queue.push_back((message, unaccepted));
         wake(state);
         true
     }
 
     /// The next message; `None` after [`close`](Self::close) and the last one.
-    pub(super) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+    pub(super) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Entry>> {
         let mut state = self.lock();
-        let Some((message, _)) = state.queue.pop_front() else {
-            if state.closed {
+        let Some(entry) = state.queue.pop_front() else {
+            if state.closed.is_some() {
                 return Poll::Ready(None);
             }
             state.waker = Some(context.waker().clone());
             return Poll::Pending;
         };
+        if state.queue.len() < self.capacity {
+            state.lagging = false;
+        }
         // What moved up to within the capacity is taken now.
-        let accepted = state
-            .queue
-            .get_mut(self.capacity.saturating_sub(1))
-            .and_then(|(_, unaccepted)| unaccepted.take());
+        let last = self.capacity.saturating_sub(1);
+        let accepted = match state.queue.get_mut(last) {
+            Some((_, unaccepted)) if !self.manual => unaccepted.take(),
+            _ => None,
+        };
         drop(state);
         drop(accepted);
-        Poll::Ready(Some(message))
+        Poll::Ready(Some(entry))
     }
 
-    /// Lets go of what waits beyond the capacity and was not taken.
-    pub(super) fn forget_waiting(&self) {
+    /// Since when the oldest message waits beyond the capacity. With manual acknowledgement nothing does: it takes what
+    /// time it wants.
+    pub(super) fn waits_since(&self) -> Option<Nanos> {
+        if self.manual {
+            return None;
+        }
+        let state = self.lock();
+        state.queue.iter().skip(self.capacity).find_map(|(_, unaccepted)| Some(unaccepted.as_ref()?.since))
+    }
+
+    /// What waits has waited for too long: it is taken. How many these were.
+    pub(super) fn lag(&self) -> usize {
         let mut state = self.lock();
-        let at =
-            state.queue.iter().position(|(_, unaccepted)| unaccepted.is_some()).unwrap_or(state.queue.len());
-        let waiting = state.queue.split_off(at);
+        state.lagging = true;
+        let tokens: Vec<_> = state.queue.iter_mut().filter_map(|(_, unaccepted)| unaccepted.take()).collect();
+        drop(state);
+        tokens.len()
+    }
+
+    /// Lets go of what waits, was not taken, and is not of the connection `present`.
+    pub(super) fn forget_waiting(&self, present: Option<NonZeroU32>) {
+        let mut state = self.lock();
+        let queue = std::mem::take(&mut state.queue);
+        let (waiting, rest): (VecDeque<_>, VecDeque<_>) = queue
+            .into_iter()
+            .partition(|(_, unaccepted)| unaccepted.as_ref().is_some_and(|u| Some(u.token.epoch) != present));
+        state.queue = rest;
         drop(state);
         drop(waiting);
     }
@@ -128,18 +183,26 @@ impl Inbox {
     }
 
     /// No more messages; those that wait can still be read.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, why: Ended) {
         let mut state = self.lock();
-        state.closed = true;
+        state.closed.get_or_insert(why);
         wake(state);
     }
 
-    /// Nobody will read any more: lets go of all messages, which accepts them.
+    /// Why no more messages come.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        self.lock().closed
+    }
+
+    /// Nobody will read any more: lets go of all messages, which accepts them unless that is for the subscriber to say.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
-        state.closed = true;
+        state.closed.get_or_insert(Ended::Unsubscribed);
         let queue = std::mem::take(&mut state.queue);
         drop(state);
+        if self.manual {
+            queue.iter().filter_map(|(_, unaccepted)| unaccepted.as_ref()).for_each(|u| u.withhold());
+        }
         drop(queue);
     }
 }

@@ -5,15 +5,19 @@ mod driver;
 mod handle;
 mod inbox;
 mod link;
+mod notices;
+mod outcomes;
 mod replies;
 mod router;
 mod stats;
 mod subscription;
 
 pub use driver::Driver;
-pub use handle::{Ack, Client, ClosedError, Delivery, TryPublishError};
+pub use handle::Client;
+pub use notices::Notices;
+pub use outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
 pub use stats::{Stats, Status};
-pub use subscription::{Messages, Subscription};
+pub use subscription::{Acknowledge, Ended, Messages, SubscribeOptions, Subscription};
 
 use std::time::Duration;
 
@@ -37,6 +41,11 @@ pub struct Config {
     /// from the link. Not below the engine's Receive Maximum, which MQTT 5 servers obey, so that PINGRESP always gets
     /// through. Default: 100.
     pub unaccepted: usize,
+    /// How long QoS 1 messages may wait beyond the inbox for a slow subscriber. Then it is lagging
+    /// ([`Notice::Lagging`](crate::stage::Notice)): what waits for it is acknowledged and counted ([`Stats::overdue`]), and
+    /// until its inbox has room again further messages are dropped and counted. So one stuck subscriber does not keep the
+    /// server from sending to the others for ever. Default: 30 s.
+    pub inbox_timeout: Duration,
     /// How long QoS 1 messages of a resumed session are held unacknowledged while no subscription matches them: the
     /// server may deliver what it stored before the application has subscribed again. Then they are acknowledged and
     /// counted ([`Stats::unrouted`]). Default: 10 s.
@@ -55,6 +64,7 @@ impl Default for Config {
             commands: 64,
             inbox: 256,
             unaccepted: 100,
+            inbox_timeout: Duration::from_secs(30),
             hold: Duration::from_secs(10),
             close_timeout: Duration::from_secs(2),
             explain: None,
@@ -71,6 +81,6 @@ where
     S: Stage + Send + 'static,
     C: Connector,
 {
-    let (client, channels) = Client::new(&config);
-    (client, Driver::new(stage, codec, connector, config, channels))
+    let (client, channels, signals) = Client::new(&config);
+    (client, Driver::new(stage, codec, connector, config, channels, signals))
 }

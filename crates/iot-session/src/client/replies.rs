@@ -1,13 +1,9 @@
 //! Who waits for which operation.
 
-use std::sync::Arc;
-
 use mqtt_codec::{ReasonCode, TopicFilter};
 use tokio::sync::oneshot;
 
-use super::handle::Delivery;
-use super::inbox::Inbox;
-use super::subscription::Messages;
+use super::outcomes::Delivery;
 use crate::error::OpError;
 use crate::stage::{AckToken, Connected, OpId, Owner};
 
@@ -17,10 +13,8 @@ pub(super) enum Reply {
     Connect(oneshot::Sender<Result<Connected, OpError>>),
     Publish(oneshot::Sender<Result<Delivery, OpError>>),
     Subscribe {
-        reply: oneshot::Sender<Result<Messages, OpError>>,
-        filter: TopicFilter,
-        inbox: Arc<Inbox>,
-        route: u64,
+        reply: oneshot::Sender<Result<ReasonCode, OpError>>,
+        ticket: u64,
         /// Held messages that were handed to it already.
         taken: Vec<AckToken>,
     },
@@ -31,8 +25,6 @@ pub(super) enum Reply {
         before: u64,
     },
     Disconnect(oneshot::Sender<()>),
-    /// The driver itself, which unsubscribes what nobody holds any more, now or later.
-    Release(TopicFilter),
     /// The driver itself, which does not mind the outcome.
     Nobody,
 }

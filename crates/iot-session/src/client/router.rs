@@ -11,17 +11,23 @@ use tokio::sync::mpsc;
 
 use super::Config;
 use super::inbox::{Inbox, Signal, Unaccepted};
-use super::stats::SharedCounters;
+use super::stats::Shared;
+use super::subscription::Ended;
 use crate::message::Message;
-use crate::stage::AckToken;
+use crate::stage::{AckToken, Notice, Quarantine};
 use crate::time::Nanos;
 
 /// A subscriber of a filter.
 #[derive(Debug)]
 struct Route {
-    id: u64,
+    /// What the subscriber knows it by.
+    ticket: u64,
+    /// Counts routes.
+    number: u64,
     filter: TopicFilter,
     qos: QoS,
+    /// The subscription is in force.
+    granted: bool,
     inbox: Arc<Inbox>,
 }
 
@@ -39,9 +45,9 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Router {
     routes: Vec<Route>,
-    next_id: u64,
+    next_number: u64,
     signals: mpsc::UnboundedSender<Signal>,
-    counters: SharedCounters,
+    shared: Arc<Shared>,
     /// The connection of the messages counted below; `None` before its first.
     epoch: Option<NonZeroU32>,
     /// QoS 1 messages of the present connection that wait beyond some inbox's capacity.
@@ -51,46 +57,46 @@ pub(super) struct Router {
     hold_limit: usize,
     hold_until: Option<Nanos>,
     held: VecDeque<Held>,
-    /// Filters that lost their last subscriber while there was no connection to unsubscribe them on.
-    released: Vec<TopicFilter>,
+    /// How long messages may wait beyond an inbox's capacity, and when that is to be looked at.
+    patience: Duration,
+    look_at: Option<Nanos>,
 }
 
 impl Router {
-    pub(super) fn new(
-        signals: mpsc::UnboundedSender<Signal>,
-        counters: SharedCounters,
-        config: &Config,
-    ) -> Self {
+    pub(super) fn new(signals: mpsc::UnboundedSender<Signal>, shared: Arc<Shared>, config: &Config) -> Self {
         Self {
             routes: Vec::new(),
-            next_id: 0,
+            next_number: 0,
             signals,
-            counters,
+            shared,
             epoch: None,
             unaccepted: 0,
             hold: config.hold,
             hold_limit: config.unaccepted,
             hold_until: None,
             held: VecDeque::new(),
-            released: Vec::new(),
+            patience: config.inbox_timeout,
+            look_at: None,
         }
     }
 
     // --- routes ---
 
-    /// Adds a subscriber and hands it what was held. Gives its number, the QoS that all subscribers of this very filter
-    /// need, and the tokens of messages that are taken now.
+    /// Adds a subscriber and hands it what was held. Gives the QoS that all subscribers of this very filter need, and the
+    /// tokens of messages that are taken now.
     pub(super) fn add(
         &mut self,
+        now: Nanos,
+        ticket: u64,
         filter: &TopicFilter,
         qos: QoS,
         inbox: Arc<Inbox>,
-    ) -> (u64, QoS, Vec<AckToken>) {
-        let id = self.next_id;
-        self.next_id = self.next_id.saturating_add(1);
+    ) -> (QoS, Vec<AckToken>) {
+        let number = self.next_number;
+        self.next_number = self.next_number.saturating_add(1);
         let others = self.routes.iter().filter(|route| route.filter == *filter).map(|route| route.qos);
         let needed = others.max().map_or(qos, |others| others.max(qos));
-        self.routes.push(Route { id, filter: filter.clone(), qos, inbox });
+        self.routes.push(Route { ticket, number, filter: filter.clone(), qos, granted: false, inbox });
         let (matching, rest) =
             std::mem::take(&mut self.held).into_iter().partition::<VecDeque<_>, _>(|held| {
                 matches(filter.text().as_bytes(), held.publish.topic_bytes())
@@ -98,69 +104,76 @@ impl Router {
         self.held = rest;
         let taken = matching
             .into_iter()
-            .filter_map(|held| self.route(&Message::from(held.publish), Some(held.token)).token);
-        (id, needed, taken.collect())
+            .filter_map(|held| self.route(now, &Message::from(held.publish), Some(held.token)).token);
+        (needed, taken.collect())
+    }
+
+    /// The server agreed.
+    pub(super) fn granted(&mut self, ticket: u64) {
+        if let Some(route) = self.routes.iter_mut().find(|route| route.ticket == ticket) {
+            route.granted = true;
+        }
     }
 
     /// Ends a route. Gives its filter when nobody else holds it, so that it can be unsubscribed.
-    pub(super) fn remove(&mut self, id: u64) -> Option<TopicFilter> {
-        let at = self.routes.iter().position(|route| route.id == id)?;
+    pub(super) fn remove(&mut self, ticket: u64) -> Option<TopicFilter> {
+        let at = self.routes.iter().position(|route| route.ticket == ticket)?;
         let route = self.routes.swap_remove(at);
-        route.inbox.close();
+        route.inbox.close(Ended::Unsubscribed);
         (!self.routes.iter().any(|other| other.filter == route.filter)).then_some(route.filter)
     }
 
     /// The number of the next route: routes added from now on are not below it.
-    pub(super) fn next_id(&self) -> u64 {
-        self.next_id
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
     }
 
     /// Ends all routes of a filter that were there before the route with this number.
-    pub(super) fn remove_filter(&mut self, filter: &TopicFilter, before: u64) {
-        self.routes.retain(|route| {
-            let keep = route.filter != *filter || route.id >= before;
-            if !keep {
-                route.inbox.close();
-            }
-            keep
-        });
+    pub(super) fn unsubscribed(&mut self, filter: &TopicFilter, before: u64) {
+        self.end(Ended::Unsubscribed, |route| route.filter == *filter && route.number < before);
     }
 
-    /// A filter without subscribers that can be unsubscribed only once there is a connection again.
-    pub(super) fn release_later(&mut self, filter: TopicFilter) {
-        let held = self.routes.iter().any(|route| route.filter == filter);
-        if !held && !self.released.contains(&filter) {
-            self.released.push(filter);
-        }
+    /// The filter is in force no more and will not be again. Those who are just asking for it get an answer of their own.
+    pub(super) fn quarantined(&mut self, filter: &TopicFilter, why: Quarantine) {
+        self.end(Ended::Quarantined(why), |route| route.filter == *filter && route.granted);
+    }
+
+    fn end(&mut self, why: Ended, which: impl Fn(&Route) -> bool) {
+        self.routes.retain(|route| {
+            let ends = which(route);
+            if ends {
+                route.inbox.close(why);
+            }
+            !ends
+        });
     }
 
     // --- connections ---
 
-    /// A link came up: what still waits of the connection before holds back nothing on this one.
-    pub(super) fn new_connection(&mut self) {
+    /// A link came up: what still waits of the connection before holds back nothing on this one. Messages may come before
+    /// the layers say that the session is up.
+    pub(super) fn new_connection(&mut self, now: Nanos) {
         (self.epoch, self.unaccepted) = (None, 0);
+        self.hold_until = Some(now.after(self.hold));
     }
 
     /// The connection ended: what was held of it comes again, or never.
     pub(super) fn disconnected(&mut self) {
-        self.hold_until = None;
+        (self.hold_until, self.look_at) = (None, None);
         self.held.clear();
     }
 
-    /// CONNACK came. Gives the filters to unsubscribe now.
-    pub(super) fn connected(&mut self, now: Nanos, session_present: bool) -> Vec<TopicFilter> {
-        self.hold_until = session_present.then(|| now.after(self.hold));
+    /// The session is up.
+    pub(super) fn connected(&mut self, now: Nanos, session_present: bool) {
+        self.hold_until = Some(if session_present { now.after(self.hold) } else { now });
         for route in &self.routes {
             if session_present {
                 // The server sends again what was not acknowledged: what still waits would come twice.
-                route.inbox.forget_waiting();
+                route.inbox.forget_waiting(self.epoch);
             } else {
-                self.counters.dropped.add(route.inbox.keep_waiting() as u64);
+                self.shared.counters.dropped.add(route.inbox.keep_waiting() as u64);
             }
         }
-        let mut released = std::mem::take(&mut self.released);
-        released.retain(|filter| session_present && !self.routes.iter().any(|route| route.filter == *filter));
-        released
     }
 
     // --- messages ---
@@ -184,7 +197,7 @@ impl Router {
         publish: Publish,
         token: Option<AckToken>,
     ) -> Option<AckToken> {
-        self.counters.received.add(1);
+        self.shared.counters.received.add(1);
         if let Some(token) = token
             && self.hold_until.is_some_and(|until| now < until)
             && self.held.len() < self.hold_limit
@@ -193,26 +206,46 @@ impl Router {
             self.held.push_back(Held { publish, token });
             return None;
         }
-        let routed = self.route(&Message::from(publish), token);
+        let routed = self.route(now, &Message::from(publish), token);
         if !routed.anywhere {
-            self.counters.unrouted.add(1);
+            self.shared.counters.unrouted.add(1);
         }
         routed.token
     }
 
-    /// When held messages are let go.
+    /// When held messages are let go, or subscribers looked at.
     pub(super) fn deadline(&self) -> Option<Nanos> {
-        self.hold_until.filter(|_| !self.held.is_empty())
+        let hold = self.hold_until.filter(|_| !self.held.is_empty());
+        [hold, self.look_at].into_iter().flatten().min()
+    }
+
+    /// Looks for subscribers that let messages wait for too long.
+    pub(super) fn look_for_laggards(&mut self, now: Nanos) {
+        if self.look_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.look_at = None;
+        for route in &self.routes {
+            let Some(due) = route.inbox.waits_since().map(|since| since.after(self.patience)) else {
+                continue;
+            };
+            if due <= now {
+                self.shared.counters.overdue.add(route.inbox.lag() as u64);
+                self.shared.board.post(&Notice::Lagging { filter: route.filter.clone() });
+            } else {
+                self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
+            }
+        }
     }
 
     /// A held message whose time is up: nobody wanted it.
     pub(super) fn pop_unwanted(&mut self, now: Nanos) -> Option<AckToken> {
         let token = self.hold_until.filter(|until| *until <= now).and_then(|_| self.held.pop_front())?.token;
-        self.counters.unrouted.add(1);
+        self.shared.counters.unrouted.add(1);
         Some(token)
     }
 
-    fn route(&mut self, message: &Message, token: Option<AckToken>) -> Routed {
+    fn route(&mut self, now: Nanos, message: &Message, token: Option<AckToken>) -> Routed {
         let mut shared: Option<Arc<Unaccepted>> = None;
         let mut anywhere = false;
         for route in &self.routes {
@@ -223,17 +256,18 @@ impl Router {
             let wait = token.map(|token| {
                 let (shared, signals) = (&mut shared, &self.signals);
                 move || {
-                    let make = || Arc::new(Unaccepted { token, signals: signals.clone() });
+                    let make = || Arc::new(Unaccepted::new(token, now, signals.clone()));
                     Arc::clone(shared.get_or_insert_with(make))
                 }
             });
             if !route.inbox.push(message.clone(), wait) {
-                self.counters.dropped.add(1);
+                self.shared.counters.dropped.add(1);
             }
         }
         if let (Some(_), Some(token)) = (&shared, token) {
             self.epoch = Some(token.epoch);
             self.unaccepted = self.unaccepted.saturating_add(1);
+            self.look_at.get_or_insert(now.after(self.patience));
             return Routed { anywhere, token: None };
         }
         Routed { anywhere, token }
@@ -244,8 +278,9 @@ impl Drop for Router {
     /// The driver ends, whichever way: all subscribers are told.
     fn drop(&mut self) {
         for route in &self.routes {
-            route.inbox.close();
+            route.inbox.close(Ended::Closed);
         }
+        self.shared.board.close();
     }
 }
 

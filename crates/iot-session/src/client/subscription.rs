@@ -8,41 +8,107 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use mqtt_codec::{ReasonCode, TopicFilter};
+use mqtt_codec::packet::{RetainHandling, SubscriptionOptions};
+use mqtt_codec::{QoS, ReasonCode, TopicFilter};
 use tokio::sync::mpsc;
 
-use super::inbox::{Inbox, Signal};
-use super::stats::SharedCounters;
+use super::inbox::{Inbox, Signal, Unaccepted};
+use super::stats::Shared;
 use crate::message::Message;
+use crate::stage::{Notice, Quarantine};
+
+/// How messages are wanted.
+///
+/// ```
+/// use iot_session::{QoS, RetainHandling, SubscribeOptions};
+///
+/// let options = SubscribeOptions::new(QoS::AtLeastOnce).retain_handling(RetainHandling::DoNotSend).manual_ack();
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SubscribeOptions {
+    pub(super) wire: SubscriptionOptions,
+    pub(super) manual: bool,
+}
+
+impl SubscribeOptions {
+    /// The highest QoS at which messages are delivered, everything else as in MQTT 3.1.1.
+    #[must_use]
+    pub const fn new(qos: QoS) -> Self {
+        Self { wire: SubscriptionOptions::at(qos), manual: false }
+    }
+
+    /// MQTT 5: not what this client publishes itself.
+    #[must_use]
+    pub const fn no_local(mut self) -> Self {
+        self.wire.no_local = true;
+        self
+    }
+
+    /// MQTT 5: the RETAIN flag comes as it was published.
+    #[must_use]
+    pub const fn retain_as_published(mut self) -> Self {
+        self.wire.retain_as_published = true;
+        self
+    }
+
+    /// MQTT 5: when retained messages are sent. Default: at each SUBSCRIBE.
+    #[must_use]
+    pub const fn retain_handling(mut self, handling: RetainHandling) -> Self {
+        self.wire.retain_handling = handling;
+        self
+    }
+
+    /// Received QoS 1 messages are acknowledged when the application says so, not when they are put into the
+    /// subscriber's queue. See [`Acknowledge`].
+    #[must_use]
+    pub const fn manual_ack(mut self) -> Self {
+        self.manual = true;
+        self
+    }
+}
+
+impl From<QoS> for SubscribeOptions {
+    fn from(qos: QoS) -> Self {
+        Self::new(qos)
+    }
+}
+
+/// Why a subscription brings no more messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// Its filter was unsubscribed.
+    Unsubscribed,
+    /// The server does not let it live; it is not asked for again.
+    Quarantined(Quarantine),
+    /// The client is closed.
+    Closed,
+}
 
 /// Keeps a route alive; dropping it unsubscribes when nobody else holds the filter.
 #[derive(Debug)]
 pub(super) struct Guard {
-    pub(super) route: u64,
+    pub(super) ticket: u64,
     pub(super) signals: mpsc::UnboundedSender<Signal>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // Without a driver there is nothing left to unsubscribe from.
-        let _ = self.signals.send(Signal::Released(self.route));
+        let _ = self.signals.send(Signal::Released(self.ticket));
     }
 }
 
-/// The messages of a subscription: a [`Stream`], and [`next`](Self::next) without one.
-///
-/// Dropping it unsubscribes. It ends when the client is closed or the filter was unsubscribed. A subscription lives as
-/// long as the server's session does: when a reconnect finds that the session is gone
-/// ([`Connected::session_present`](crate::stage::Connected::session_present) is false), subscribe again.
-pub struct Messages {
-    filter: TopicFilter,
-    granted: ReasonCode,
-    reader: Reader,
-    guard: Guard,
-}
+/// The reading end of an inbox; see [`Inbox::abandon`] for what becomes of the rest when it is dropped.
+pub(super) struct Reader(pub(super) Arc<Inbox>);
 
-/// The reading end of an inbox; what waits in it when it is dropped counts as taken.
-struct Reader(Arc<Inbox>);
+impl Reader {
+    async fn next(&self) -> Option<(Message, Acknowledge)> {
+        let (message, unaccepted) = poll_fn(|context| self.0.poll_next(context)).await?;
+        Some((message, Acknowledge(unaccepted)))
+    }
+}
 
 impl Drop for Reader {
     fn drop(&mut self) {
@@ -50,9 +116,63 @@ impl Drop for Reader {
     }
 }
 
+/// The acknowledgement of one message that was taken by
+/// [`Messages::next_with_ack`] from a subscription [with manual acknowledgement](SubscribeOptions::manual_ack).
+///
+/// The server gets PUBACK once every subscriber of the message has taken or acknowledged it. Dropped without
+/// [`ack`](Self::ack), the message stays unacknowledged until the connection ends, and the server sends it again in the
+/// next connection of the session. Until then the acknowledgements of all later messages wait behind it, since MQTT wants
+/// them in order, and once the server's window is full (100 messages on AWS IoT Core, or the Receive Maximum) it sends
+/// nothing more: a message that nobody will ever manage to process is best acknowledged, too.
+///
+/// An acknowledgement that comes after the connection has ended does nothing: the server sends the message again if its
+/// session lives on.
+#[must_use = "dropped without `ack`, the message stays unacknowledged"]
+pub struct Acknowledge(Option<Arc<Unaccepted>>);
+
+impl Acknowledge {
+    /// The message is processed: the server need not send it again.
+    pub fn ack(mut self) {
+        self.0 = None;
+    }
+
+    /// Whether there is anything to acknowledge: not at QoS 0, and not without manual acknowledgement.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl Drop for Acknowledge {
+    fn drop(&mut self) {
+        if let Some(unaccepted) = &self.0 {
+            unaccepted.withhold();
+        }
+    }
+}
+
+impl fmt::Debug for Acknowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acknowledge").field("is_needed", &self.is_needed()).finish()
+    }
+}
+
+/// The messages of a subscription: a [`Stream`], and [`next`](Self::next) without one.
+///
+/// Dropping it unsubscribes when nobody else holds the filter, also in a session that outlives the connection. It ends
+/// when the client is closed, the filter was unsubscribed or the server does not allow it any more: see
+/// [`ended`](Self::ended). What keeps it in force when the server has lost the session is a layer's business; with
+/// none, subscribe again when [`Connected::session_present`](crate::stage::Connected::session_present) is false.
+pub struct Messages {
+    filter: TopicFilter,
+    granted: ReasonCode,
+    reader: Reader,
+    guard: Guard,
+}
+
 impl Messages {
-    pub(super) fn new(filter: TopicFilter, granted: ReasonCode, inbox: Arc<Inbox>, guard: Guard) -> Self {
-        Self { filter, granted, reader: Reader(inbox), guard }
+    pub(super) fn new(filter: TopicFilter, granted: ReasonCode, reader: Reader, guard: Guard) -> Self {
+        Self { filter, granted, reader, guard }
     }
 
     /// What was subscribed.
@@ -67,16 +187,43 @@ impl Messages {
         self.granted
     }
 
-    /// The next message; `None` at the end. Cancelling loses nothing.
+    /// The next message, which is acknowledged by being taken; `None` at the end. Cancelling loses nothing.
     pub async fn next(&mut self) -> Option<Message> {
-        poll_fn(|context| self.reader.0.poll_next(context)).await
+        poll_fn(|context| self.reader.0.poll_next(context)).await.map(|(message, _)| message)
+    }
+
+    /// The next message with its acknowledgement. Cancelling loses nothing.
+    ///
+    /// ```
+    /// # async fn store(_: &iot_session::Message) -> Result<(), std::io::Error> { Ok(()) }
+    /// use iot_session::{Client, OpError, QoS, SubscribeOptions};
+    ///
+    /// async fn collect(client: &Client) -> Result<(), OpError> {
+    ///     let options = SubscribeOptions::new(QoS::AtLeastOnce).manual_ack();
+    ///     let mut messages = client.subscribe_with("jobs/#", options).await?;
+    ///     while let Some((message, acknowledge)) = messages.next_with_ack().await {
+    ///         if store(&message).await.is_ok() {
+    ///             acknowledge.ack();
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn next_with_ack(&mut self) -> Option<(Message, Acknowledge)> {
+        self.reader.next().await
+    }
+
+    /// Why no more messages come; `None` while they do. What still waits can be read all the same.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.reader.0.ended()
     }
 
     /// Calls `handler` with each message, one after another, on a task of its own. The guard is what is left.
     pub(super) fn handle<F, Fut>(
         self,
         runtime: &tokio::runtime::Handle,
-        counters: SharedCounters,
+        shared: Arc<Shared>,
         mut handler: F,
     ) -> Subscription
     where
@@ -84,19 +231,25 @@ impl Messages {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let Self { filter, granted, reader, guard } = self;
+        let inbox = Arc::clone(&reader.0);
+        let handled = filter.clone();
         runtime.spawn(async move {
-            while let Some(message) = poll_fn(|context| reader.0.poll_next(context)).await {
-                // A panic in the handler must not end the subscription: it is counted, the next message follows.
+            while let Some((message, acknowledge)) = reader.next().await {
+                // A panic in the handler must not end the subscription: it is counted and told, the next message follows.
                 let outcome = match catch_unwind(AssertUnwindSafe(|| handler(message))) {
                     Ok(future) => caught(future).await,
                     Err(_) => Err(Panicked),
                 };
-                if outcome.is_err() {
-                    counters.handler_panics.add(1);
+                match outcome {
+                    Ok(()) => acknowledge.ack(),
+                    Err(Panicked) => {
+                        shared.counters.handler_panics.add(1);
+                        shared.board.post(&Notice::HandlerPanicked { filter: handled.clone() });
+                    }
                 }
             }
         });
-        Subscription { filter, granted, _guard: guard }
+        Subscription { filter, granted, inbox, _guard: guard }
     }
 }
 
@@ -116,7 +269,7 @@ impl Stream for Messages {
     type Item = Message;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.reader.0.poll_next(context)
+        self.reader.0.poll_next(context).map(|entry| Some(entry?.0))
     }
 }
 
@@ -135,6 +288,7 @@ impl fmt::Debug for Messages {
 pub struct Subscription {
     filter: TopicFilter,
     granted: ReasonCode,
+    inbox: Arc<Inbox>,
     _guard: Guard,
 }
 
@@ -149,5 +303,11 @@ impl Subscription {
     #[must_use]
     pub fn granted(&self) -> ReasonCode {
         self.granted
+    }
+
+    /// Why no more messages come; `None` while they do.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.inbox.ended()
     }
 }

@@ -231,6 +231,22 @@ pub enum Notice {
         /// Its topic.
         topic: Text,
     },
+    /// A handler panicked. Its subscription goes on with the next message.
+    HandlerPanicked {
+        /// What it handles.
+        filter: TopicFilter,
+    },
+    /// A subscriber let QoS 1 messages wait for too long: they are acknowledged all the same, and while there is no room
+    /// for further ones these are dropped.
+    Lagging {
+        /// What it subscribed.
+        filter: TopicFilter,
+    },
+    /// Whoever reads the notices was too slow: some are lost at this place.
+    Missed {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// Why a subscription is given up.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::BytesMut;
 use iot_session::layers::Reconnect;
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Client, Config, Messages, QoS, Status, Version, client, stack};
+use iot_session::{Client, Config, Layer, Messages, QoS, Status, Version, client, stack};
 use iot_transport::{Attempt, ConnectError, Connector};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
 use mqtt_codec::{Codec, Packet, ReasonCode};
@@ -123,9 +123,23 @@ pub fn start(
     links: &Links,
     config: Config,
 ) -> (Client, JoinHandle<()>) {
+    start_with(options, reconnect, links, config)
+}
+
+/// A client over `links` with these layers around the engine, its driver spawned.
+pub fn start_with<L>(
+    options: ConnectOptions,
+    layers: L,
+    links: &Links,
+    config: Config,
+) -> (Client, JoinHandle<()>)
+where
+    L: Layer<Engine>,
+    L::Stage: Send + 'static,
+{
     let engine = Engine::new(options);
     let codec = engine.codec();
-    let stage = stack(engine).layer(reconnect).into_stage();
+    let stage = stack(engine).layer(layers).into_stage();
     let (client, driver) = client(stage, codec, links.clone(), config);
     (client, tokio::spawn(driver.run()))
 }

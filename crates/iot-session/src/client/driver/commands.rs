@@ -1,43 +1,30 @@
 //! What the handle and the subscribers ask for, on its way into the session.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use iot_transport::Connector;
-use mqtt_codec::TopicFilter;
+use mqtt_codec::QoS;
 
 use super::super::handle::{Publish, Request};
-use super::super::inbox::Inbox;
 use super::super::replies::Reply;
 use super::{BATCH, Driver, HIGH_WATER};
+use crate::error::{Dropped, OpError};
 use crate::stage::{Op, Stage, SubscribeOp, UnsubscribeOp};
 use crate::time::Now;
 
 impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
-    /// A subscriber went away; the last one of a filter unsubscribes it, at once or when there is a connection again.
-    pub(super) fn release(&mut self, now: Now, route: u64) {
-        if let Some(filter) = self.router.remove(route) {
-            if self.is_connected() {
-                self.unsubscribe(now, filter);
-            } else {
-                self.router.release_later(filter);
-            }
+    /// A subscriber went away; the last one of a filter unsubscribes it.
+    pub(super) fn release(&mut self, now: Now, ticket: u64) {
+        if let Some(filter) = self.router.remove(ticket) {
+            let id = self.replies.insert(Reply::Nobody);
+            self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
         }
-    }
-
-    pub(super) fn unsubscribe(&mut self, now: Now, filter: TopicFilter) {
-        let id = self.replies.insert(Reply::Release(filter.clone()));
-        self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
-    }
-
-    fn is_connected(&self) -> bool {
-        self.channels.status.borrow().is_connected()
     }
 
     pub(super) fn requests(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
         for _ in 0..BATCH {
-            if self.orphaned || self.machine.transmit().len() >= HIGH_WATER {
+            if self.leaving || self.machine.transmit().len() >= HIGH_WATER {
                 break;
             }
             let Poll::Ready(Some(request)) = self.channels.requests.poll_recv(context) else { break };
@@ -49,49 +36,59 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     }
 
     fn request(&mut self, now: Now, request: Request) {
-        let (id, op) = match request {
+        let (reply, op) = match request {
             // Given up before it was begun.
-            Request::Subscribe(_, _, reply) if reply.is_closed() => return,
-            Request::Subscribe(filter, mut options, reply) => {
-                let inbox = Arc::new(Inbox::new(self.config.inbox, self.config.unaccepted));
-                let (route, qos, taken) = self.router.add(&filter, options.qos, Arc::clone(&inbox));
+            Request::Subscribe { reply, .. } if reply.is_closed() => return,
+            Request::Subscribe { ticket, filter, mut options, inbox, reply } => {
+                let (qos, taken) = self.router.add(now.mono, ticket, &filter, options.qos, inbox);
                 // A subscription replaces the one of the same filter: it must do for all who share it.
                 options.qos = qos;
-                let op = SubscribeOp { filters: vec![(filter.clone(), options)] };
-                (
-                    self.replies.insert(Reply::Subscribe { reply, filter, inbox, route, taken }),
-                    Op::Subscribe(op),
-                )
+                let op = SubscribeOp { filters: vec![(filter, options)] };
+                (Reply::Subscribe { reply, ticket, taken }, Op::Subscribe(op))
             }
             Request::Unsubscribe(filter, reply) => {
                 let op = UnsubscribeOp { filters: vec![filter.clone()] };
-                let before = self.router.next_id();
-                (self.replies.insert(Reply::Unsubscribe { reply, filter, before }), Op::Unsubscribe(op))
+                let before = self.router.next_number();
+                (Reply::Unsubscribe { reply, filter, before }, Op::Unsubscribe(op))
             }
         };
+        let id = self.replies.insert(reply);
         self.machine.handle_op(now, id, op);
         self.pump(now);
     }
 
     pub(super) fn publishes(&mut self, context: &mut Context<'_>) -> bool {
-        let mut progress = false;
+        let mut now = None;
         for _ in 0..BATCH {
-            if self.orphaned || !self.machine.ready() || self.machine.transmit().len() >= HIGH_WATER {
+            if self.leaving || !self.machine.ready() || self.machine.transmit().len() >= HIGH_WATER {
                 break;
             }
             let Poll::Ready(Some(publish)) = self.channels.publishes.poll_recv(context) else { break };
-            progress = true;
-            let now = self.clock.now();
+            let now = *now.get_or_insert_with(|| self.clock.now());
             self.publish(now, publish);
         }
-        progress
+        now.is_some()
     }
 
-    fn publish(&mut self, now: Now, Publish(message, reply): Publish) {
-        self.channels.counters.published.add(1);
+    fn publish(&mut self, now: Now, Publish { message, since, reply }: Publish) {
+        let waited = since.map(|since| now.mono.since(self.clock.nanos(since))).unwrap_or_default();
+        let Some(op) = message.into_op_after(waited) else {
+            let _ = reply.send(Err(OpError::Dropped(Dropped::Expired)));
+            return;
+        };
+        self.channels.shared.counters.published.add(1);
+        let is_measured = self.sample.is_none() && op.qos == QoS::AtLeastOnce && self.goes_out_at_once();
         let id = self.replies.insert(Reply::Publish(reply));
-        self.machine.handle_op(now, id, Op::Publish(message.into_op()));
+        if is_measured {
+            self.sample = Some((id, now.mono));
+        }
+        self.machine.handle_op(now, id, Op::Publish(op));
         self.pump(now);
+    }
+
+    /// Whether a publish would not wait in a layer.
+    fn goes_out_at_once(&self) -> bool {
+        self.up.is_some() && self.machine.gauges().queued == 0
     }
 
     /// What was handed over before a disconnect goes out before it, as far as there is room.

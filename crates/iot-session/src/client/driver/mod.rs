@@ -1,6 +1,7 @@
 //! The one task of a connection: moves the bytes and keeps the time.
 
 mod commands;
+mod ending;
 mod outcome;
 
 use std::fmt;
@@ -19,13 +20,15 @@ use super::clock::{self, Clock};
 use super::handle::{Channels, Control};
 use super::inbox::Signal;
 use super::link::{self, Closed, Closing, Dialing, Up};
+use super::outcomes::Leftover;
 use super::replies::{Replies, Reply};
 use super::router::Router;
 use super::stats::Status;
 use crate::error::LinkError;
 use crate::machine::{Machine, MachineOutput};
-use crate::stage::{LinkUp, Op, Stage};
-use crate::time::Now;
+use crate::stage::{ConnectOp, LinkUp, Op, OpId, Stage};
+use crate::time::{Nanos, Now};
+use ending::Ending;
 
 /// Above this many unwritten bytes nothing is taken that could add to them: a server that does not read is not read
 /// from either.
@@ -48,8 +51,6 @@ pub struct Driver<S, C: Connector> {
     config: Config,
     clock: Clock,
     channels: Channels,
-    signals: mpsc::UnboundedReceiver<Signal>,
-    signals_in: mpsc::UnboundedSender<Signal>,
     router: Router,
     replies: Replies,
     attempts: u64,
@@ -59,23 +60,32 @@ pub struct Driver<S, C: Connector> {
     /// Told once the closing links' bytes are written.
     disconnecting: Vec<oneshot::Sender<()>>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// All handles are gone.
-    orphaned: bool,
+    /// The publish whose round trip is being measured, and since when.
+    sample: Option<(OpId, Nanos)>,
+    ending: Option<Ending>,
+    /// Who asked for the end is told once our last bytes are written.
+    ended: Vec<(Leftover, oneshot::Sender<Leftover>)>,
+    /// All handles are gone, or the client is closed: nothing is taken any more.
+    leaving: bool,
 }
 
 impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
-    pub(super) fn new(stage: S, codec: Codec, connector: C, config: Config, channels: Channels) -> Self {
-        let (signals_in, signals) = mpsc::unbounded_channel();
-        let router = Router::new(signals_in.clone(), Arc::clone(&channels.counters), &config);
+    pub(super) fn new(
+        stage: S,
+        codec: Codec,
+        connector: C,
+        config: Config,
+        channels: Channels,
+        signals: mpsc::UnboundedSender<Signal>,
+    ) -> Self {
+        let router = Router::new(signals, Arc::clone(&channels.shared), &config);
         Self {
             machine: Machine::new(stage, codec),
             connector: Arc::new(connector),
             config,
             clock: Clock::start(),
             channels,
-            signals,
             router,
-            signals_in,
             replies: Replies::default(),
             attempts: 0,
             dialing: None,
@@ -83,11 +93,14 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             closing: Vec::new(),
             disconnecting: Vec::new(),
             timer: None,
-            orphaned: false,
+            sample: None,
+            ending: None,
+            ended: Vec::new(),
+            leaving: false,
         }
     }
 
-    /// Runs until the last handle is dropped, then disconnects in order.
+    /// Runs until the last handle is dropped or [`Client::close`](super::Client::close) is done, and disconnects in order.
     ///
     /// # Cancellation
     /// Dropped, the connection is cut: the server publishes the will. All futures of the handle end with "closed".
@@ -96,7 +109,13 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.channels.counters.wakeups.add(1);
+        self.channels.shared.counters.wakeups.add(1);
+        let turn = self.turn(context);
+        self.channels.shared.counters.store(self.machine.gauges());
+        turn
+    }
+
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
             let mut progress = self.timer(context);
             progress |= self.control(context);
@@ -105,9 +124,10 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             progress |= self.signals(context);
             progress |= self.requests(context);
             progress |= self.publishes(context);
+            progress |= self.end();
             progress |= self.write(context);
             progress |= self.close(context);
-            if self.orphaned && self.up.is_none() && self.dialing.is_none() && self.closing.is_empty() {
+            if self.leaving && self.up.is_none() && self.dialing.is_none() && self.closing.is_empty() {
                 return Poll::Ready(());
             }
             if !progress {
@@ -120,7 +140,8 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
 
     /// Fires the machine's timeout when it is due and arms the timer for the next one.
     fn timer(&mut self, context: &mut Context<'_>) -> bool {
-        let deadlines = [self.machine.poll_timeout(), self.router.deadline()];
+        let ending = self.ending.as_ref().map(|ending| self.clock.nanos(ending.deadline));
+        let deadlines = [self.machine.poll_timeout(), self.router.deadline(), ending];
         let Some(deadline) = deadlines.into_iter().flatten().min().map(|at| self.clock.instant(at)) else {
             self.timer = None;
             return false;
@@ -142,37 +163,51 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         while let Some(token) = self.router.pop_unwanted(now.mono) {
             self.machine.handle_accepted(now, token);
         }
+        self.router.look_for_laggards(now.mono);
         self.machine.handle_timeout(now);
         self.pump(now);
         true
     }
 
     fn control(&mut self, context: &mut Context<'_>) -> bool {
-        if self.orphaned {
+        if self.leaving {
             return false;
         }
         let control = match self.channels.control.poll_recv(context) {
+            // A close goes on without handles.
+            Poll::Ready(None) if self.ending.is_some() => return false,
             Poll::Ready(control) => control,
             Poll::Pending => return false,
         };
         let now = self.clock.now();
-        match control {
-            Some(Control::Connect(reply)) => {
-                let id = self.replies.insert(Reply::Connect(reply));
-                self.machine.handle_op(now, id, Op::CONNECT);
+        let (reply, op) = match control {
+            Some(Control::Connect(reply)) => (Reply::Connect(reply), Op::CONNECT),
+            Some(Control::ConnectLazily(taken)) => {
+                let _ = taken.send(());
+                (Reply::Nobody, Op::Connect(ConnectOp { retry: true }))
+            }
+            Some(Control::ReconnectNow) => {
+                if !matches!(*self.channels.status.borrow(), Status::Disconnected { retry_in: Some(_), .. }) {
+                    return true;
+                }
+                (Reply::Nobody, Op::Connect(ConnectOp { retry: true }))
             }
             Some(Control::Disconnect(reply)) => {
                 self.flush_commands(now);
-                let id = self.replies.insert(Reply::Disconnect(reply));
-                self.machine.handle_op(now, id, Op::Disconnect);
+                (Reply::Disconnect(reply), Op::Disconnect)
+            }
+            Some(Control::Close(deadline, reply)) => {
+                self.begin_ending(deadline, reply);
+                return true;
             }
             None => {
-                self.orphaned = true;
                 self.flush_commands(now);
-                let id = self.replies.insert(Reply::Nobody);
-                self.machine.handle_op(now, id, Op::Disconnect);
+                self.leave(now);
+                return true;
             }
-        }
+        };
+        let id = self.replies.insert(reply);
+        self.machine.handle_op(now, id, op);
         self.pump(now);
         true
     }
@@ -186,7 +221,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match result {
             Ok(io) => {
                 self.up = Some(Up::new(io));
-                self.router.new_connection();
+                self.router.new_connection(now.mono);
                 self.machine.handle_link_up(now, LinkUp::by(deadline));
             }
             Err(error) => self.machine.handle_link_down(now, error),
@@ -207,7 +242,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             Ok(0) => self.down(now, link::ended()),
             Err(error) => self.down(now, link::broken(error, self.config.explain)),
             Ok(n) => {
-                self.channels.counters.bytes_in.add(n as u64);
+                self.channels.shared.counters.bytes_in.add(n as u64);
                 self.machine.handle_input(now, &mut up.buffer);
                 self.pump(now);
             }
@@ -218,7 +253,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     fn signals(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
         for _ in 0..BATCH {
-            let Poll::Ready(Some(signal)) = self.signals.poll_recv(context) else { break };
+            let Poll::Ready(Some(signal)) = self.channels.signals.poll_recv(context) else { break };
             progress = true;
             let now = self.clock.now();
             match signal {
@@ -238,7 +273,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match up.poll_write(context, self.machine.transmit()) {
             Poll::Pending | Poll::Ready(Ok(0)) => false,
             Poll::Ready(Ok(n)) => {
-                self.channels.counters.bytes_out.add(n as u64);
+                self.channels.shared.counters.bytes_out.add(n as u64);
                 true
             }
             Poll::Ready(Err(error)) => {
@@ -290,7 +325,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             match output {
                 MachineOutput::Dial => {
                     self.attempts = self.attempts.saturating_add(1);
-                    self.channels.counters.attempts.add(1);
+                    self.channels.shared.counters.attempts.add(1);
                     let deadline = clock::after(self.clock.instant(now.mono), self.config.connect_timeout);
                     self.dialing = Some(Dialing::new(Arc::clone(&self.connector), self.attempts, deadline));
                     self.channels.status.send_replace(Status::Connecting { attempt: self.attempts });

@@ -3,28 +3,24 @@
 use iot_transport::Connector;
 use mqtt_codec::ReasonCode;
 
-use super::super::handle::Delivery;
-use super::super::link::Closing;
+use super::super::outcomes::Delivery;
 use super::super::replies::Reply;
 use super::super::stats::Status;
-use super::super::subscription::{Guard, Messages};
 use super::Driver;
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{Disconnected, Event, OpId, Receipt, Stage};
+use crate::stage::{Disconnected, Event, Notice, OpId, Receipt, Stage};
 use crate::time::Now;
 
 impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     pub(super) fn event(&mut self, now: Now, event: Event) {
         match event {
             Event::Connected(connected) => {
-                self.channels.counters.connections.add(1);
-                let released = self.router.connected(now.mono, connected.session_present);
+                self.channels.shared.counters.connections.add(1);
+                self.router.connected(now.mono, connected.session_present);
                 self.channels.status.send_replace(Status::Connected(connected));
-                for filter in released {
-                    self.unsubscribe(now, filter);
-                }
             }
             Event::Disconnected(Disconnected { error, retry_at }) => {
+                self.sample = None;
                 self.router.disconnected();
                 self.channels.status.send_replace(match error {
                     ConnectionError::Requested => Status::Idle,
@@ -37,12 +33,24 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 }
             }
             Event::Done(id, result) => self.done(now, id, result),
-            Event::Returned(..) | Event::Notice(_) => {}
+            Event::Notice(notice) => {
+                if let Notice::Quarantined { filter, why } = &notice {
+                    self.router.quarantined(filter, *why);
+                }
+                self.channels.shared.board.post(&notice);
+            }
+            // The machine has ended it.
+            Event::Returned(..) => {}
         }
     }
 
     /// Tells the one who asked. That they are gone by now is their right.
     fn done(&mut self, now: Now, id: OpId, result: Result<Receipt, OpError>) {
+        if let Some((_, since)) = self.sample.take_if(|(sampled, _)| *sampled == id)
+            && let Ok(Receipt::Acked(_)) = result
+        {
+            self.channels.shared.counters.measured(now.mono.since(since));
+        }
         match self.replies.remove(id) {
             Some(Reply::Connect(reply)) => {
                 let _ = reply.send(match result {
@@ -57,25 +65,20 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     _ => Delivery::Sent,
                 }));
             }
-            Some(Reply::Subscribe { reply, filter, inbox, route, taken }) => {
-                let answer = match granted(result) {
-                    Ok(reason) => {
-                        let guard = Guard { route, signals: self.signals_in.clone() };
-                        Ok(Messages::new(filter, reason, inbox, guard))
+            Some(Reply::Subscribe { reply, ticket, taken }) => {
+                let answer = granted(result);
+                match &answer {
+                    Ok(_) => self.router.granted(ticket),
+                    // The server may have subscribed it all the same, or a layer may still want it.
+                    Err(OpError::TimedOut | OpError::Interrupted) => self.release(now, ticket),
+                    Err(_) => {
+                        self.router.remove(ticket);
                     }
-                    Err(error @ (OpError::TimedOut | OpError::Interrupted)) => {
-                        // The server may have subscribed it all the same.
-                        self.release(now, route);
-                        Err(error)
-                    }
-                    Err(error) => {
-                        self.router.remove(route);
-                        Err(error)
-                    }
-                };
+                }
                 let subscribed = answer.is_ok();
+                // Whoever gave up meanwhile has released the route.
                 if reply.send(answer).is_err() || !subscribed {
-                    self.channels.counters.dropped.add(taken.len() as u64);
+                    self.channels.shared.counters.dropped.add(taken.len() as u64);
                 }
                 for token in taken {
                     self.machine.handle_accepted(now, token);
@@ -84,7 +87,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             Some(Reply::Unsubscribe { reply, filter, before }) => {
                 let answer = granted(result);
                 if answer.is_ok() {
-                    self.router.remove_filter(&filter, before);
+                    self.router.unsubscribed(&filter, before);
                 }
                 let _ = reply.send(answer);
             }
@@ -92,20 +95,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 self.disconnecting.push(reply);
                 self.tell_disconnected();
             }
-            Some(Reply::Release(filter)) => {
-                if result.is_err() {
-                    self.router.release_later(filter);
-                }
-            }
             Some(Reply::Nobody) | None => {}
-        }
-    }
-
-    pub(super) fn tell_disconnected(&mut self) {
-        if self.closing.iter().all(Closing::is_written) {
-            for reply in self.disconnecting.drain(..) {
-                let _ = reply.send(());
-            }
         }
     }
 }
