@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use iot_session::layers::Reconnect;
 use iot_session::proto::ConnectOptions;
-use iot_session::stage::{Event, Notice, Op, OpId, Receipt};
-use iot_session::{LinkError, OpError, QoS, Version};
-use mqtt_codec::packet::{Disconnect, Publish};
+use iot_session::stage::{Event, Notice, Op, OpId, Receipt, SubscribeOp};
+use iot_session::{LinkError, OpError, QoS, TopicFilter, Version};
+use mqtt_codec::packet::{Disconnect, Publish, SubscriptionOptions};
 use mqtt_codec::{Packet, PacketId, ReasonCode};
 use support::{Rig, id, lasting, message, options, puback, secs};
 
@@ -163,9 +163,29 @@ fn a_suspect_is_alone_on_the_link() {
     assert!(!server.rig.machine.ready(), "nothing may join it");
     let busy = server.rig.op(message("new", "x", QoS::AtLeastOnce));
     assert!(matches!(server.rig.done(busy), Err(OpError::Busy)));
+    let busy = server.rig.op(message("new", "x", QoS::AtMostOnce));
+    assert!(matches!(server.rig.done(busy), Err(OpError::Busy)));
     server.rig.receive(puback(1));
     assert!(matches!(&server.rig.sent()[..], [Packet::Publish(p)] if p.topic() == "forbidden"));
     assert!(!server.rig.machine.ready());
+}
+
+#[test]
+fn what_stands_behind_a_suspect_waits_for_it() {
+    let mut rig = Rig::new(lasting(Version::V3_1_1).operation_timeout(secs(60)));
+    rig.connect();
+    for payload in ["1", "2"] {
+        rig.op(message("a", payload, QoS::AtLeastOnce));
+        rig.server_closes();
+        rig.reconnect(true);
+        rig.sent_names();
+    }
+    rig.cut(true);
+    // The first was struck twice, the second once.
+    assert_eq!(rig.sent_names(), ["PUBLISH 1 again"]);
+    rig.receive(puback(1));
+    assert_eq!(rig.sent_names(), ["PUBLISH 2 again"]);
+    assert!(rig.machine.ready());
 }
 
 #[test]
@@ -203,6 +223,37 @@ fn a_clean_session_gives_up_a_message_as_well() {
         assert!(matches!(rig.done(op), Err(OpError::Poisoned { strikes: 3, .. })));
         assert_eq!(poisoned_notices(&rig), ["forbidden"]);
     }
+}
+
+/// One strike is missing, something else is sent, too, and the server ends the connection.
+fn struck_beside(with: Op, before: bool) -> bool {
+    let mut rig = Rig::bare(options(Version::V3_1_1));
+    rig.connect();
+    let mut suspect = support::op_of(message("a", "x", QoS::AtLeastOnce));
+    suspect.strikes = 2;
+    let op = if before {
+        rig.op(with);
+        rig.op(Op::Publish(suspect))
+    } else {
+        let op = rig.op(Op::Publish(suspect));
+        rig.op(with);
+        op
+    };
+    rig.advance(5 * MILLI);
+    rig.server_closes();
+    matches!(rig.done(op), Err(OpError::Poisoned { .. }))
+}
+
+#[test]
+fn nothing_gets_its_last_strike_while_something_unacknowledged_may_be_the_reason() {
+    assert!(!struck_beside(message("forbidden", "x", QoS::AtMostOnce), true));
+    let subscribe = || {
+        let filter = TopicFilter::try_from("forbidden").unwrap();
+        let filters = vec![(filter, SubscriptionOptions::at(QoS::AtLeastOnce))];
+        Op::Subscribe(SubscribeOp { filters })
+    };
+    assert!(!struck_beside(subscribe(), true) && !struck_beside(subscribe(), false));
+    assert!(struck_beside(message("refused here", "x", QoS::AtMostOnce), false));
 }
 
 /// Ends connections in one way, with a message in flight, many times.

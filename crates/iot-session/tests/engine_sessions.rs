@@ -153,6 +153,28 @@ fn a_message_whose_waiter_was_told_otherwise_does_not_come_back() {
 }
 
 #[test]
+fn what_was_never_sent_comes_back_at_any_quality_of_service() {
+    for version in BOTH {
+        let (mut rig, caught) = catching(lasting(version));
+        let sent = rig.op(Op::Publish(PublishOp { qos: QoS::ExactlyOnce, ..numbered(0) }));
+        // Suspects wait until they are alone.
+        let waits = rig.op(Op::Publish(PublishOp { qos: QoS::ExactlyOnce, strikes: 2, ..numbered(1) }));
+        rig.link_down();
+        rig.op(Op::CONNECT);
+        rig.accept(false);
+        assert!(matches!(rig.done(sent), Err(OpError::Interrupted)), "it may have arrived");
+        assert_eq!(caught.borrow().len(), 1);
+        assert_eq!(caught.borrow()[0].0, waits);
+
+        let (mut rig, caught) = catching(lasting(version));
+        rig.op(Op::Publish(numbered(0)));
+        let waits = rig.op(Op::Publish(PublishOp { strikes: 2, ..numbered(1) }));
+        rig.op(Op::Disconnect);
+        assert_eq!(caught.borrow()[0].0, waits, "a disconnect hands it back, too");
+    }
+}
+
+#[test]
 fn a_message_that_comes_back_has_lived_meanwhile() {
     let (mut rig, caught) = catching(options(Version::V5));
     let ttl = NonZeroU32::new(3000);

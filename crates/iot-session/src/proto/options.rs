@@ -180,7 +180,8 @@ impl ConnectOptions {
     ///
     /// A server that does not allow a topic often says so by ending the connection only. Sent again each time, one such
     /// message would keep the client from ever doing anything else. Since others were on their way with it, a message
-    /// goes alone once its next strike would be the last: with 1, messages always go one at a time.
+    /// goes alone once its next strike would be the last, so that not even QoS 0 messages are taken meanwhile: with 1,
+    /// messages always go one at a time.
     #[must_use]
     pub fn containment(mut self, strikes: Option<u8>) -> Self {
         self.containment = strikes.map(|strikes| NonZeroU8::new(strikes).unwrap_or(NonZeroU8::MIN));

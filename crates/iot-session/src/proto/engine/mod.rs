@@ -21,8 +21,8 @@ use crate::error::{ConnectionError, OpError};
 use crate::stage::{Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage};
 use crate::time::{Nanos, Now};
 
-/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways
-/// within a window, subscriptions, session resumption, operation timeouts.
+/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways within a
+/// window, topic aliases, subscriptions, session resumption, operation timeouts.
 ///
 /// ```text
 ///           Link::Up: CONNECT            CONNACK
@@ -31,10 +31,14 @@ use crate::time::{Nanos, Now};
 ///     └────────────────────────┴─────────────────────┘
 ///       Link::Down, Op::Disconnect, refusal, timeout, protocol error
 /// ```
-/// It dials only for an [`Op::Connect`](crate::stage::Op::Connect) of its own, once; a [`Reconnect`](crate::layers::Reconnect) around it does
-/// the rest. While it is down, operations end with [`OpError::Offline`]. What is not acknowledged when the link goes
-/// is sent again once the server says that it kept the session, and is handed back by [`Event::Returned`] when
-/// it did not (at QoS 2 once sent, ended with [`OpError::Interrupted`]: issued again it might arrive twice). A message for which the server ends the connection again and again is given up, see
+/// It dials only for an [`Op::Connect`](crate::stage::Op::Connect) of its own, once; a
+/// [`Reconnect`](crate::layers::Reconnect) around it does the rest. While it is down, operations end with
+/// [`OpError::Offline`].
+///
+/// What is not acknowledged when the link goes is sent again once the server says that it kept the session. When it did
+/// not, it is handed back by [`Event::Returned`], just before [`Event::Connected`], or when the link goes if the session
+/// ends with its connection. A QoS 2 message that was sent ends with [`OpError::Interrupted`] then: issued again it might
+/// arrive twice. A message for which the server ends the connection again and again is given up, see
 /// [`ConnectOptions::containment`].
 #[derive(Debug)]
 pub struct Engine {

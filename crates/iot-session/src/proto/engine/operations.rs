@@ -80,9 +80,15 @@ impl Engine {
     fn publish(&mut self, now: Now, op: OpId, publish: PublishOp) -> Result<(), OpError> {
         self.allows(&publish)?;
         if publish.qos == QoS::AtMostOnce {
-            let publish = publish.publish.at_most_once();
-            self.check(&publish.clone().into())?;
-            self.send_publish(now, publish);
+            let packet = Packet::Publish(publish.publish.at_most_once());
+            self.check(&packet)?;
+            if self.outgoing.is_alone() {
+                return Err(OpError::Busy);
+            }
+            self.outgoing.sent_qos_0(now.mono);
+            if let Packet::Publish(publish) = packet {
+                self.send_publish(now, publish);
+            }
             self.done(op, Ok(Receipt::Sent));
             return Ok(());
         }
@@ -90,13 +96,22 @@ impl Engine {
             return Err(OpError::Busy);
         }
         let id = self.outgoing.allocate().ok_or(OpError::Busy)?;
-        if let Err(error) = self.check(&publish.publish.clone().at_least_once(id).into()) {
-            self.outgoing.give_back(id);
-            return Err(error);
+        let packet = Packet::Publish(match publish.qos {
+            QoS::ExactlyOnce => publish.publish.exactly_once(id),
+            _ => publish.publish.at_least_once(id),
+        });
+        match (self.check(&packet), packet) {
+            (Ok(()), Packet::Publish(message)) => {
+                let publish = PublishOp { publish: message, ..publish };
+                self.outgoing.insert(id, op, Waiting::Publish(publish), now.mono);
+                self.send_publications(now);
+                Ok(())
+            }
+            (refused, _) => {
+                self.outgoing.give_back(id);
+                refused
+            }
         }
-        self.outgoing.insert(id, op, Waiting::Publish(publish), now.mono);
-        self.send_publications(now);
-        Ok(())
     }
 
     /// Whether the server takes such a message.

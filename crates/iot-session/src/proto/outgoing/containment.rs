@@ -18,7 +18,9 @@ use crate::time::Nanos;
 /// ```text
 ///   strikes:   0 ──► 1 ──► … ──► limit - 1: from now on it goes alone ──► limit: poisoned
 /// ```
-/// What was sent longer ago is no company: it gets no strike any more.
+/// What was sent longer ago is no company: it gets no strike any more. Other packets than acknowledged messages may be the
+/// server's reason as well: while a QoS 0 message may be it, or a SUBSCRIBE that was not answered, nothing gets its last
+/// strike.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Containment {
     /// How many strikes are too many; `None`: no number is.
@@ -33,12 +35,21 @@ impl Containment {
         self.limit.is_some_and(|limit| strikes.saturating_add(1) >= limit.get())
     }
 
+    /// Whether the end of the connection may be the fault of what was sent then.
+    pub(super) fn is_soon(self, sent: Nanos, now: Nanos) -> bool {
+        now.since(sent) < self.soon
+    }
+
     /// The server ended the connection: a strike for what was sent shortly before. Whether it was one too many.
-    pub(super) fn strike(self, now: Nanos, slot: &mut Slot) -> bool {
+    pub(super) fn strike(self, now: Nanos, slot: &mut Slot, in_company: bool) -> bool {
         match (&mut slot.waiting, slot.sent) {
-            (Waiting::Publish(publish), Some(sent)) if now.since(sent) < self.soon => {
+            (Waiting::Publish(publish), Some(sent)) if self.is_soon(sent, now) => {
+                let last = self.goes_alone(publish.strikes);
+                if last && in_company {
+                    return false;
+                }
                 publish.strikes = publish.strikes.saturating_add(1);
-                self.limit.is_some_and(|limit| publish.strikes >= limit.get())
+                last
             }
             _ => false,
         }

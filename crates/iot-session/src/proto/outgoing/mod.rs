@@ -8,7 +8,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use mqtt_codec::packet::Publish;
-use mqtt_codec::{PacketId, QoS, ReasonCode};
+use mqtt_codec::{PacketId, ReasonCode};
 
 use crate::stage::OpId;
 use crate::time::Nanos;
@@ -28,6 +28,8 @@ pub(super) struct Outgoing {
     alone: bool,
     /// When the last publication was handed to a link.
     last_sent: Nanos,
+    /// When a QoS 0 message was last handed to the present link.
+    last_qos_0: Option<Nanos>,
     /// Publications to hand to the present link, in order: those of the connections before, and what is just issued.
     queue: VecDeque<u16>,
     /// In the order of the first sending, which is the order of their instants.
@@ -56,6 +58,7 @@ impl Outgoing {
             in_flight: 0,
             alone: false,
             last_sent: Nanos::ZERO,
+            last_qos_0: None,
             queue: VecDeque::new(),
             timeouts: VecDeque::new(),
             timeout,
@@ -66,6 +69,16 @@ impl Outgoing {
     /// Publications on the link that were not answered.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// A QoS 0 message goes out.
+    pub(super) fn sent_qos_0(&mut self, now: Nanos) {
+        self.last_qos_0 = Some(now);
+    }
+
+    /// Whether what is on the link must stay alone.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Whether a publication issued now goes out now.
@@ -122,12 +135,7 @@ impl Outgoing {
                     if self.in_flight >= window || self.alone || (alone && in_company) {
                         return None;
                     }
-                    let publish = op.publish.clone();
-                    let publish = match op.qos {
-                        QoS::ExactlyOnce => publish.exactly_once(id),
-                        _ => publish.at_least_once(id),
-                    };
-                    (Next::Publish(publish.with_dup(was_sent)), alone) // [MQTT-3.3.1-1]
+                    (Next::Publish(op.publish.clone().with_dup(was_sent)), alone) // [MQTT-3.3.1-1]
                 }
                 _ => {
                     self.queue.pop_front();
@@ -241,10 +249,13 @@ impl Outgoing {
         self.queue.clear();
         (self.in_flight, self.alone) = (0, false);
         let containment = self.containment;
+        let is_soon = |sent: Option<Nanos>| sent.is_some_and(|sent| containment.is_soon(sent, now));
+        let in_company = is_soon(self.last_qos_0.take())
+            || self.slots.iter().flatten().any(|slot| slot.is_request() && is_soon(slot.sent));
         self.end(|slot| {
-            let poisoned = by_server && containment.strike(now, slot);
+            let poisoned = by_server && containment.strike(now, slot, in_company);
             slot.sent = None;
-            let keep = session_lives && !matches!(slot.waiting, Waiting::Subscribe(_) | Waiting::Unsubscribe);
+            let keep = session_lives && !slot.is_request();
             match (poisoned, keep) {
                 (true, _) => containment::poisoned(slot, session_lives),
                 (false, true) => Fate::Stays(None),

@@ -23,7 +23,8 @@ use crate::time::Nanos;
 /// (`[MQTT-4.4.0-1]`).
 #[derive(Debug)]
 pub(in crate::proto) enum Waiting {
-    /// For PUBACK or PUBREC. The message is kept to be sent again on the next connection, or handed back.
+    /// For PUBACK or PUBREC. The message is kept to be sent again on the next connection, or handed back; it has its
+    /// packet identifier.
     Publish(PublishOp),
     /// For PUBCOMP: the server has the message, and said this.
     Release {
@@ -72,6 +73,11 @@ impl Slot {
         matches!(self.waiting, Waiting::Publish(_) | Waiting::Release { .. })
     }
 
+    /// Whether it ends with its connection.
+    pub(super) fn is_request(&self) -> bool {
+        matches!(self.waiting, Waiting::Subscribe(_) | Waiting::Unsubscribe)
+    }
+
     /// Its place among what is sent again: PUBRELs first, as they need no room in the window.
     pub(super) fn order(&self) -> (bool, u64) {
         match self.waiting {
@@ -89,7 +95,9 @@ impl Slot {
                 if publish.resend && !(self.was_sent && publish.qos == QoS::ExactlyOnce) =>
             {
                 let ttl = publish.ttl.map(|ttl| left(ttl, self.issued, now));
-                Ended::Returned(op, Box::new(PublishOp { ttl, ..publish }))
+                // The identifier is no one's any more.
+                let message = publish.publish.at_most_once();
+                Ended::Returned(op, Box::new(PublishOp { publish: message, ttl, ..publish }))
             }
             _ => Ended::Interrupted(op),
         })
