@@ -9,13 +9,19 @@ mod notices;
 mod outcomes;
 mod replies;
 mod router;
+#[cfg(feature = "tower")]
+mod service;
 mod stats;
 mod subscription;
+mod trace;
 
 pub use driver::Driver;
 pub use handle::Client;
 pub use notices::Notices;
 pub use outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use service::PublishService;
 pub use stats::{Stats, Status};
 pub use subscription::{Acknowledge, Ended, Messages, SubscribeOptions, Subscription};
 
