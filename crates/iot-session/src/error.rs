@@ -75,6 +75,8 @@ pub enum ConnectionError {
         reason: ReasonCode,
         /// MQTT 5: the server's words.
         message: Option<Text>,
+        /// MQTT 5: another server to use.
+        server_reference: Option<Arc<str>>,
     },
     /// No CONNACK within the connect timeout.
     ConnAckTimeout,
@@ -91,6 +93,8 @@ pub enum ConnectionError {
         reason: ReasonCode,
         /// The server's words.
         message: Option<Text>,
+        /// Another server to use.
+        server_reference: Option<Arc<str>>,
     },
     /// The server sent bytes that are no packet.
     Malformed(DecodeError),
@@ -129,9 +133,10 @@ impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Link(error) => error.fmt(f),
-            Self::Refused { reason, message } => {
+            Self::Refused { reason, message, server_reference } => {
                 write!(f, "the server refused the connection: {reason}")?;
-                words(message.as_ref(), f)
+                words(message.as_ref(), f)?;
+                elsewhere(server_reference.as_deref(), f)
             }
             Self::ConnAckTimeout => {
                 f.write_str("the server did not answer CONNECT within the connect timeout")
@@ -142,9 +147,10 @@ impl fmt::Display for ConnectionError {
             Self::KeepAlive { waited } => {
                 write!(f, "the connection is dead: no answer to PINGREQ for {} s", waited.as_secs_f32())
             }
-            Self::Server { reason, message } => {
+            Self::Server { reason, message, server_reference } => {
                 write!(f, "the server ended the connection: {reason}")?;
-                words(message.as_ref(), f)
+                words(message.as_ref(), f)?;
+                elsewhere(server_reference.as_deref(), f)
             }
             Self::Malformed(error) => write!(f, "the server sent a malformed packet: {error}"),
             Self::Protocol(what) => write!(f, "the server broke the protocol: {what}"),
@@ -156,6 +162,11 @@ impl fmt::Display for ConnectionError {
 fn words(message: Option<&Text>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     // The server's words are shown escaped: they end up in logs and terminals.
     message.map_or(Ok(()), |message| write!(f, ", \"{}\"", message.as_str().escape_debug()))
+}
+
+fn elsewhere(server_reference: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    server_reference
+        .map_or(Ok(()), |server| write!(f, "; it names another server: {}", server.escape_debug()))
 }
 
 impl Error for ConnectionError {

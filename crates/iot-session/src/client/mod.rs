@@ -1,5 +1,7 @@
 //! The driver task and the handle that applications hold.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod clock;
 mod driver;
 mod handle;

@@ -33,7 +33,7 @@ impl Trace {
     }
 
     pub(super) fn connected(&self, connected: &Connected) {
-        let Connected { session_present, keep_alive, window } = *connected;
+        let Connected { session_present, keep_alive, window, .. } = *connected;
         tracing::info!(parent: &self.span, session_present, keep_alive, window, "connected");
     }
 
@@ -62,7 +62,7 @@ pub(super) fn notice(notice: &Notice) {
         Notice::Drained => tracing::info!("the queue is empty"),
         // The topic is told to the publisher.
         Notice::Poisoned { .. } => {
-            tracing::warn!("message given up: the server closes the connection over it")
+            tracing::warn!("message given up: the server closes the connection over it");
         }
         Notice::HandlerPanicked { filter } => tracing::error!(%filter, "a handler panicked"),
         Notice::Lagging { filter } => tracing::warn!(%filter, "a subscriber lags behind"),

@@ -1,5 +1,6 @@
 //! The MQTT protocol as the innermost stage.
 
+mod aliases;
 mod engine;
 mod incoming;
 mod keep_alive;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use mqtt_codec::packet::{Connect, ConnectBuilder, Will};
 use mqtt_codec::{Codec, EncodeError, InvalidText, Properties, Property, Text, Version};
 
-/// What CONNECT says, and the engine's own limits. `Debug` shows neither user name nor password.
+/// What CONNECT says, and the engine's own limits. `Debug` shows neither user name nor password nor the
+/// content of user properties.
 #[derive(Clone)]
 pub struct ConnectOptions {
     pub(crate) version: Version,
@@ -25,6 +26,11 @@ pub struct ConnectOptions {
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
     pub(crate) containment: Option<NonZeroU8>,
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) topic_aliases: u16,
+    response_information: bool,
+    problem_information: bool,
+    user_properties: Properties,
 }
 
 /// Why options do not make a CONNECT.
@@ -73,6 +79,11 @@ impl ConnectOptions {
             connect_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(5),
             containment: NonZeroU8::new(3),
+            topic_alias_maximum: 10,
+            topic_aliases: 0,
+            response_information: false,
+            problem_information: true,
+            user_properties: Properties::new(),
         })
     }
 
@@ -176,6 +187,51 @@ impl ConnectOptions {
         self
     }
 
+    /// MQTT 5: how many topic aliases the server may use, so that it need not repeat long topics. Default: 10. The
+    /// client keeps a copy of as many topics. Messages come up with their topic, whether the server uses aliases or not.
+    #[must_use]
+    pub fn topic_alias_maximum(mut self, aliases: u16) -> Self {
+        self.topic_alias_maximum = aliases;
+        self
+    }
+
+    /// MQTT 5: how many topics go by an alias once they were sent, if the server takes as many. Default: none.
+    ///
+    /// Worth turning on where bytes are dear and topics are long and few: a topic of 60 bytes shrinks to 3, on each
+    /// message but the first of a connection. It costs a small allocation for each message, and a look at
+    /// the topics that have an alias. They are given to the first topics that are used on a connection.
+    #[must_use]
+    pub fn topic_aliases(mut self, aliases: u16) -> Self {
+        self.topic_aliases = aliases;
+        self
+    }
+
+    /// MQTT 5: asks the server what response topics should be made of. Default: no. The answer, if there is one, is in
+    /// [`ServerInfo::response_information`](crate::stage::ServerInfo).
+    #[must_use]
+    pub fn request_response_information(mut self, request: bool) -> Self {
+        self.response_information = request;
+        self
+    }
+
+    /// MQTT 5: whether the server may send reason strings and user properties with acknowledgements and refusals.
+    /// Default: yes.
+    #[must_use]
+    pub fn request_problem_information(mut self, request: bool) -> Self {
+        self.problem_information = request;
+        self
+    }
+
+    /// MQTT 5: one more user property in CONNECT.
+    ///
+    /// # Errors
+    /// Name or value is no MQTT string, or there are too many.
+    pub fn user_property(mut self, name: &str, value: &str) -> Result<Self, OptionsError> {
+        self.user_properties =
+            self.user_properties.with(Property::UserProperty(name, value)).map_err(OptionsError::Encode)?;
+        Ok(self)
+    }
+
     /// The client identifier.
     #[must_use]
     pub fn client_id(&self) -> &str {
@@ -187,13 +243,18 @@ impl ConnectOptions {
     /// # Errors
     /// What is wrong with them.
     pub fn validate(&self) -> Result<(), OptionsError> {
-        if self.version == Version::V3_1_1 && self.session_expiry != 0 {
-            return Err(OptionsError::Encode(EncodeError::NotInVersion {
-                what: "a session expiry; use clean_start(false)",
-                version: self.version,
-            }));
+        if self.version == Version::V3_1_1 {
+            let what = match self {
+                Self { session_expiry: 1.., .. } => Some("a session expiry; use clean_start(false)"),
+                Self { response_information: true, .. } => Some("a request for response information"),
+                Self { problem_information: false, .. } => Some("a request for no problem information"),
+                _ => None,
+            };
+            if let Some(what) = what {
+                return Err(OptionsError::Encode(EncodeError::NotInVersion { what, version: self.version }));
+            }
         }
-        let connect = self.connect(true).map_err(OptionsError::Encode)?;
+        let connect = self.connect(None, self.clean_start).map_err(OptionsError::Encode)?;
         Codec::client(self.version).encoded_len(&connect.into()).map(|_| ()).map_err(OptionsError::Encode)
     }
 
@@ -205,19 +266,31 @@ impl ConnectOptions {
         }
     }
 
-    /// The CONNECT of the first connection, or of a later one.
-    pub(crate) fn connect(&self, first: bool) -> Result<Connect, EncodeError> {
-        let mut properties = Properties::new();
+    /// The CONNECT, under a client identifier that may be the server's.
+    pub(crate) fn connect(
+        &self,
+        client_id: Option<&Text>,
+        clean_start: bool,
+    ) -> Result<Connect, EncodeError> {
+        let mut properties = self.user_properties.clone();
         if self.version.is_v5() {
-            if self.session_expiry != 0 {
-                properties = properties.with(Property::SessionExpiryInterval(self.session_expiry))?;
-            }
             properties = properties
                 .with(Property::ReceiveMaximum(self.receive_maximum))?
                 .with(Property::MaximumPacketSize(self.max_packet_size))?;
+            // What has its default value is not said.
+            let others = [
+                (self.session_expiry != 0).then_some(Property::SessionExpiryInterval(self.session_expiry)),
+                (self.topic_alias_maximum != 0)
+                    .then_some(Property::TopicAliasMaximum(self.topic_alias_maximum)),
+                self.response_information.then_some(Property::RequestResponseInformation(true)),
+                (!self.problem_information).then_some(Property::RequestProblemInformation(false)),
+            ];
+            for property in others.into_iter().flatten() {
+                properties = properties.with(property)?;
+            }
         }
-        let mut connect = ConnectBuilder::new(self.version, self.client_id.clone());
-        connect.clean_start = self.clean_start && (first || !self.is_persistent());
+        let mut connect = ConnectBuilder::new(self.version, client_id.unwrap_or(&self.client_id).clone());
+        connect.clean_start = clean_start;
         connect.keep_alive = self.keep_alive;
         connect.will.clone_from(&self.will);
         connect.username.clone_from(&self.username);
@@ -248,6 +321,9 @@ impl fmt::Debug for ConnectOptions {
             .field("connect_timeout", &self.connect_timeout)
             .field("operation_timeout", &self.operation_timeout)
             .field("containment", &self.containment)
+            .field("topic_alias_maximum", &self.topic_alias_maximum)
+            .field("topic_aliases", &self.topic_aliases)
+            .field("user_properties", &self.user_properties.as_ref().iter().count())
             .finish()
     }
 }

@@ -26,7 +26,7 @@ mod types;
 
 pub use types::{
     AckToken, ConnectOp, Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, Notice, Op,
-    OpId, Output, Owner, PublishOp, Quarantine, Receipt, SubscribeOp, UnsubscribeOp,
+    OpId, Output, Owner, PublishOp, Quarantine, Receipt, ServerInfo, SubscribeOp, UnsubscribeOp,
 };
 
 use crate::time::{Nanos, Now};

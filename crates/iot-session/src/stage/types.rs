@@ -1,8 +1,8 @@
 //! What goes into a stage and what comes out.
 
 use std::fmt;
-
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use mqtt_codec::packet::Publish;
 use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, Text, TopicFilter, packet::SubscriptionOptions};
@@ -269,6 +269,39 @@ pub struct Connected {
     pub keep_alive: u16,
     /// How many unacknowledged publications of QoS 1 and 2 may be out at once.
     pub window: u16,
+    /// How long the session outlives the connection, in seconds, as the server granted it. 0: not at all; 4,294,967,295:
+    /// for ever, or in MQTT 3.1.1 without a clean session, as long as the server likes.
+    pub session_expiry: u32,
+    /// The largest packet the server takes, in bytes; 4,294,967,295: it named no limit.
+    pub max_packet_size: u32,
+    /// The highest quality of service the server takes messages at.
+    pub max_qos: QoS,
+    /// Whether the server keeps retained messages.
+    pub retain: bool,
+    /// Whether the server knows wildcards in filters.
+    pub wildcards: bool,
+    /// Whether the server knows shared subscriptions.
+    pub shared: bool,
+    /// Whether the server knows subscription identifiers.
+    pub subscription_identifiers: bool,
+    /// How many topic aliases the server takes.
+    pub topic_alias_maximum: u16,
+    /// What few servers say.
+    pub info: Option<Arc<ServerInfo>>,
+}
+
+/// What a server may have said in CONNACK besides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// The client identifier that the server made up, because there was none.
+    pub assigned_client_id: Option<Text>,
+    /// What response topics should be made of.
+    pub response_information: Option<Text>,
+    /// Another server to use.
+    pub server_reference: Option<Text>,
+    /// A sentence for people.
+    pub message: Option<Text>,
 }
 
 /// Why there is no connection and what comes next.
@@ -342,3 +375,4 @@ pub struct Gauges {
 
 /// Inputs and outputs move through every layer by value: they stay small.
 const _: () = assert!(size_of::<Input>() <= 96 && size_of::<Output>() <= 96);
+const _: () = assert!(size_of::<Connected>() <= 48 && size_of::<Receipt>() <= 80);

@@ -193,7 +193,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 if !matches!(*self.channels.status.borrow(), Status::Disconnected { retry_in: Some(_), .. }) {
                     return true;
                 }
-                (Reply::Nobody, Op::Connect(ConnectOp { retry: true }))
+                (Reply::Nobody, Op::CONNECT)
             }
             Some(Control::Disconnect(reply)) => {
                 self.flush_commands(now);

@@ -5,20 +5,20 @@ mod received;
 mod server;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use mqtt_codec::packet::{Ack, ConnAck, Disconnect};
+use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish};
 use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, ReasonCode, Text};
 
+use super::aliases::{FromServer, ToServer};
 use super::incoming::{Answer, Incoming};
 use super::keep_alive::{Due, KeepAlive};
 use super::options::ConnectOptions;
 use super::outgoing::{Ended, Next, Outgoing};
-use server::Server;
+use server::{Server, text};
 
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{
-    Connected, Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage,
-};
+use crate::stage::{Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage};
 use crate::time::{Nanos, Now};
 
 /// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways
@@ -42,12 +42,16 @@ pub struct Engine {
     state: State,
     /// Whether a session was opened before, so that later connections take it up.
     had_session: bool,
+    /// The client identifier that the server made up, under which it finds the session again.
+    client_id: Option<Text>,
     /// Whether the present CONNECT asked for a clean start.
     clean_start: bool,
     server: Server,
     keep_alive: KeepAlive,
     outgoing: Outgoing,
     incoming: Incoming,
+    from_server: FromServer,
+    to_server: ToServer,
     /// Who waits for CONNACK when no layer around takes care of that.
     connect: Option<OpId>,
     codec: Codec,
@@ -73,9 +77,12 @@ impl Engine {
             options,
             state: State::Down,
             had_session: false,
+            client_id: None,
             clean_start: false,
             keep_alive: KeepAlive::off(),
             incoming: Incoming::default(),
+            from_server: FromServer::default(),
+            to_server: ToServer::default(),
             connect: None,
             codec,
             out: VecDeque::new(),
@@ -101,21 +108,33 @@ impl Engine {
         self.out.push_back(Output::Send(packet.into()));
     }
 
+    /// Sends a message, under its alias if its topic has one on this connection. Whoever keeps it keeps it without.
+    fn send_publish(&mut self, now: Now, publish: Publish) {
+        let (codec, max) = (&self.codec, self.server.max_packet_size);
+        let fits =
+            |publish: &Publish| codec.encoded_len(&publish.clone().into()).is_ok_and(|size| size <= max);
+        let publish = self.to_server.shorten(publish, fits);
+        self.send(now, publish);
+    }
+
     // --- the link ---
 
     fn link_up(&mut self, now: Now, link: LinkUp) {
         if self.state != State::Down {
             return;
         }
-        let Ok(connect) = self.options.connect(!self.had_session) else {
+        // A session that was opened here is taken up again if it lasts.
+        let clean_start = self.options.clean_start && !(self.had_session && self.server.session_lasts());
+        let Ok(connect) = self.options.connect(self.client_id.as_ref(), clean_start) else {
             let what = "the options make no CONNECT; ConnectOptions::validate says why";
             return self.fail(now, ConnectionError::Protocol(what));
         };
         let own = now.mono.after(self.options.connect_timeout);
         let deadline = link.deadline.map_or(own, |deadline| deadline.min(own));
         self.state = State::Connecting { deadline };
-        self.clean_start = connect.clean_start();
+        self.clean_start = clean_start;
         self.incoming.restart();
+        self.from_server.restart();
         self.send(now, connect);
     }
 
@@ -129,11 +148,12 @@ impl Engine {
     fn lost(&mut self, now: Now, error: ConnectionError) {
         let was_up = std::mem::replace(&mut self.state, State::Down) == State::Up;
         self.keep_alive = KeepAlive::off();
-        if !self.options.is_persistent() {
+        let lasts = self.server.session_lasts();
+        if !lasts {
             self.incoming.session_lost();
         }
         let by_server = was_up && may_be_the_fault_of_a_message(&error);
-        let ended = self.outgoing.link_lost(now.mono, by_server, self.options.is_persistent());
+        let ended = self.outgoing.link_lost(now.mono, by_server, lasts);
         self.tell(ended);
         self.event(Event::Disconnected(Disconnected::new(error.clone())));
         if let Some(op) = self.connect.take() {
@@ -143,8 +163,15 @@ impl Engine {
 
     fn connack(&mut self, now: Now, connack: &ConnAck) {
         if connack.reason != ReasonCode::Success {
-            let message = reason_string(connack.properties.as_ref().reason_string());
-            return self.fail(now, ConnectionError::Refused { reason: connack.reason, message });
+            let says = connack.properties.as_ref();
+            return self.fail(
+                now,
+                ConnectionError::Refused {
+                    reason: connack.reason,
+                    message: text(says.reason_string()),
+                    server_reference: says.server_reference().map(Arc::from),
+                },
+            );
         }
         if connack.session_present && self.clean_start {
             // [MQTT-3.2.2-2]
@@ -158,11 +185,10 @@ impl Engine {
         self.keep_alive = KeepAlive::new(keep_alive, now.mono);
         self.state = State::Up;
         self.had_session = true;
-        let connected = Connected {
-            session_present: connack.session_present,
-            keep_alive,
-            window: u16::try_from(self.server.window).unwrap_or(u16::MAX),
-        };
+        let assigned = text(connack.properties.as_ref().assigned_client_identifier());
+        self.client_id = assigned.or(self.client_id.take());
+        self.to_server.restart(self.server.topic_aliases);
+        let connected = self.server.connected(connack, keep_alive);
         if connack.session_present {
             self.outgoing.session_resumed();
         } else {
@@ -183,7 +209,7 @@ impl Engine {
     fn send_publications(&mut self, now: Now) {
         while let Some(next) = self.outgoing.next_to_send(now.mono, self.server.window) {
             match next {
-                Next::Publish(publish) => self.send(now, publish),
+                Next::Publish(publish) => self.send_publish(now, publish),
                 Next::Release(id) => self.send(now, Packet::PubRel(Ack::new(id))),
             }
         }
@@ -332,8 +358,4 @@ fn may_be_the_fault_of_a_message(error: &ConnectionError) -> bool {
         ),
         _ => false,
     }
-}
-
-fn reason_string(text: Option<&str>) -> Option<Text> {
-    text.and_then(|text| Text::try_from(text).ok())
 }

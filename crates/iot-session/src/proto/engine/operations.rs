@@ -80,9 +80,9 @@ impl Engine {
     fn publish(&mut self, now: Now, op: OpId, publish: PublishOp) -> Result<(), OpError> {
         self.allows(&publish)?;
         if publish.qos == QoS::AtMostOnce {
-            let packet = Packet::Publish(publish.publish.at_most_once());
-            self.check(&packet)?;
-            self.send(now, packet);
+            let publish = publish.publish.at_most_once();
+            self.check(&publish.clone().into())?;
+            self.send_publish(now, publish);
             self.done(op, Ok(Receipt::Sent));
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Engine {
         if publish.properties().topic_alias().is_some()
             || publish.properties().subscription_identifiers().next().is_some()
         {
-            // The server would end the connection: it allowed no alias, and identifiers are the server's to set.
+            // Aliases are given here, and identifiers are the server's to set.
             return Err(OpError::Unsupported(
                 "a publish may carry neither Topic Alias nor Subscription Identifier",
             ));

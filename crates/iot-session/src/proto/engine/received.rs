@@ -1,10 +1,13 @@
 //! What the server sends.
 
+use std::sync::Arc;
+
 use mqtt_codec::packet::{Ack, Publish, SubAck};
 use mqtt_codec::{Packet, QoS, ReasonCode};
 
 use super::super::outgoing::{Found, Waiting};
-use super::{Engine, State, reason_string};
+use super::server::text;
+use super::{Engine, State};
 use crate::error::{ConnectionError, OpError};
 use crate::stage::{Event, Granted, Receipt};
 use crate::time::Now;
@@ -29,8 +32,13 @@ impl Engine {
                 self.keep_alive.answered();
             }
             (State::Up, Packet::Disconnect(disconnect)) if self.options.version.is_v5() => {
-                let message = reason_string(disconnect.properties.as_ref().reason_string());
-                self.fail(now, ConnectionError::Server { reason: disconnect.reason, message });
+                let says = disconnect.properties.as_ref();
+                let error = ConnectionError::Server {
+                    reason: disconnect.reason,
+                    message: text(says.reason_string()),
+                    server_reference: says.server_reference().map(Arc::from),
+                };
+                self.fail(now, error);
             }
             (State::Up, _) => {
                 self.protocol_error(now, "a packet that only clients send, or that nobody asked for");
@@ -41,11 +49,14 @@ impl Engine {
     // --- messages from the server ---
 
     fn publish_received(&mut self, now: Now, publish: Publish) {
-        if publish.properties().topic_alias().is_some() {
-            // CONNECT allows none: Topic Alias Maximum is absent ([MQTT-3.3.2-11]).
-            self.say_why(ReasonCode::TopicAliasInvalid);
-            return self.fail(now, ConnectionError::Protocol("a topic alias, although none is allowed"));
-        }
+        // Also of a message that was delivered before: later ones may go by its alias.
+        let publish = match self.from_server.resolve(publish, self.options.topic_alias_maximum) {
+            Ok(publish) => publish,
+            Err(what) => {
+                self.say_why(ReasonCode::TopicAliasInvalid);
+                return self.fail(now, ConnectionError::Protocol(what));
+            }
+        };
         let token = match (publish.qos(), publish.packet_id()) {
             (QoS::AtMostOnce, _) | (_, None) => None,
             (QoS::AtLeastOnce, Some(id)) => {
@@ -148,7 +159,7 @@ impl Engine {
     fn acked(&mut self, now: Now, ack: &Ack) {
         if let Some(op) = self.outgoing.answered(ack.packet_id) {
             let result = if ack.reason.is_error() {
-                let message = reason_string(ack.properties.as_ref().reason_string());
+                let message = text(ack.properties.as_ref().reason_string());
                 Err(OpError::Refused { reason: ack.reason, message })
             } else {
                 Ok(Receipt::Acked(ack.reason))
@@ -171,7 +182,7 @@ impl Engine {
         if let Some(op) = self.outgoing.answered(ack.packet_id) {
             let granted = Box::new(Granted {
                 reasons: ack.reasons().collect(),
-                message: reason_string(ack.properties.as_ref().reason_string()),
+                message: text(ack.properties.as_ref().reason_string()),
             });
             let receipt =
                 if unsubscribed { Receipt::Unsubscribed(granted) } else { Receipt::Subscribed(granted) };

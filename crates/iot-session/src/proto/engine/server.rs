@@ -1,11 +1,14 @@
-//! What a server said it takes.
+//! What a server said in CONNACK.
 
-use mqtt_codec::QoS;
+use std::sync::Arc;
+
 use mqtt_codec::packet::ConnAck;
+use mqtt_codec::{QoS, Text, Version};
 
 use super::super::options::ConnectOptions;
+use crate::stage::{Connected, ServerInfo};
 
-/// What the server said it takes.
+/// What the server takes, and what it said besides.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     pub(super) window: usize,
@@ -14,6 +17,10 @@ pub(super) struct Server {
     pub(super) retain: bool,
     pub(super) wildcards: bool,
     pub(super) shared: bool,
+    /// How many topics may go by an alias.
+    pub(super) topic_aliases: u16,
+    /// How long the session outlives the connection, in seconds.
+    session_expiry: u32,
 }
 
 impl Server {
@@ -30,6 +37,48 @@ impl Server {
             retain: says.retain_available().unwrap_or(true),
             wildcards: says.wildcard_subscription_available().unwrap_or(true),
             shared: says.shared_subscription_available().unwrap_or(true),
+            topic_aliases: options.topic_aliases.min(says.topic_alias_maximum().unwrap_or(0)),
+            session_expiry: match options.version {
+                _ if !options.is_persistent() => 0,
+                // It does not say how long, but it may be there.
+                Version::V3_1_1 => u32::MAX,
+                Version::V5 => says.session_expiry_interval().unwrap_or(options.session_expiry),
+            },
         }
     }
+
+    /// Whether the session outlives the connection. The server has the last word on that.
+    pub(super) fn session_lasts(&self) -> bool {
+        self.session_expiry != 0
+    }
+
+    /// What is told of it. `keep_alive`: the one in force.
+    pub(super) fn connected(&self, connack: &ConnAck, keep_alive: u16) -> Connected {
+        let says = connack.properties.as_ref();
+        let info = ServerInfo {
+            assigned_client_id: text(says.assigned_client_identifier()),
+            response_information: text(says.response_information()),
+            server_reference: text(says.server_reference()),
+            message: text(says.reason_string()),
+        };
+        Connected {
+            session_present: connack.session_present,
+            keep_alive,
+            window: u16::try_from(self.window).unwrap_or(u16::MAX),
+            session_expiry: self.session_expiry,
+            max_packet_size: says.maximum_packet_size().unwrap_or(u32::MAX),
+            max_qos: self.max_qos,
+            retain: self.retain,
+            wildcards: self.wildcards,
+            shared: self.shared,
+            subscription_identifiers: says.subscription_identifiers_available().unwrap_or(true),
+            topic_alias_maximum: says.topic_alias_maximum().unwrap_or(0),
+            info: (info != ServerInfo::default()).then(|| Arc::new(info)),
+        }
+    }
+}
+
+/// A copy of the server's words: they outlive the buffer that they were read into.
+pub(super) fn text(words: Option<&str>) -> Option<Text> {
+    words.and_then(|words| Text::try_from(words).ok())
 }
