@@ -127,6 +127,17 @@ impl ConnectionError {
             _ => true,
         }
     }
+
+    /// Whether the server ended the connection: what it was sent last may be the reason. False for what this side
+    /// gave up, and where nobody knows who it was.
+    #[must_use]
+    pub fn is_by_peer(&self) -> bool {
+        match self {
+            Self::Link(error) | Self::ClosedBeforeConnAck(error) => error.is_by_peer(),
+            Self::Server { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for ConnectionError {

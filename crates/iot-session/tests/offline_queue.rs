@@ -231,8 +231,11 @@ fn with_a_connection_messages_pass_straight_and_wait_only_for_room() {
     let mut bench = Bench::new(OfflineQueue::bounded(3));
     bench.connect();
     bench.room(Some(1));
-    bench.publish("1");
-    assert_eq!(bench.payloads(), ["1"]);
+    let first = one("1");
+    let address = first.publish.payload().as_ptr();
+    bench.op(Op::Publish(first));
+    let taken = bench.taken();
+    assert_eq!(taken[0].2.publish.payload().as_ptr(), address, "not even copied");
     bench.publish("2");
     bench.publish("3");
     bench.op(Op::Publish(PublishOp { queue: false, ..one("never waits") }));

@@ -151,7 +151,8 @@ fn what_waits_when_the_link_goes_comes_back_in_order_before_that_is_told() {
     bench.connect();
     bench.inner_says([support::script::sent("0")]);
     let ops: Vec<OpId> = ["1", "2"].map(|n| bench.publish(n)).into();
-    let never = bench.op(Op::Publish(PublishOp { queue: false, ..one("3") }));
+    let now = bench.op(Op::Publish(PublishOp { queue: false, ..one("3") }));
+    let once = bench.op(Op::Publish(PublishOp { queue: false, resend: false, ..one("4") }));
     bench.events.clear();
     bench.advance(Duration::from_millis(300));
     bench.disconnect();
@@ -159,18 +160,19 @@ fn what_waits_when_the_link_goes_comes_back_in_order_before_that_is_told() {
     let [
         Event::Returned(a, one),
         Event::Returned(b, two),
-        Event::Done(c, Err(OpError::Offline)),
+        Event::Done(c, Err(OpError::Interrupted)),
+        Event::Done(d, Err(OpError::Offline)),
         Event::Disconnected(_),
     ] = events.as_slice()
     else {
         panic!("{events:?}")
     };
-    assert_eq!([*a, *b, *c], [ops[0], ops[1], never]);
+    assert_eq!([*a, *b, *c, *d], [ops[0], ops[1], now, once]);
     assert_eq!([text(one), text(two)], ["1", "2"]);
     assert_eq!((bench.gauges().queued, bench.deadline()), (0, None));
     // Without a connection nothing is held back: the inner stage answers.
-    bench.publish("4");
-    assert_eq!(bench.payloads(), ["4"]);
+    bench.publish("5");
+    assert_eq!(bench.payloads(), ["5"]);
 }
 
 #[test]

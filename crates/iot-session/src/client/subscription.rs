@@ -38,6 +38,12 @@ impl SubscribeOptions {
         Self { wire: SubscriptionOptions::at(qos), manual: false }
     }
 
+    /// The highest QoS at which messages are delivered.
+    #[must_use]
+    pub const fn quality(&self) -> QoS {
+        self.wire.qos
+    }
+
     /// MQTT 5: not what this client publishes itself.
     #[must_use]
     pub const fn no_local(mut self) -> Self {

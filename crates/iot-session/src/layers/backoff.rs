@@ -44,6 +44,12 @@ impl Backoff {
         self.base
     }
 
+    /// The longest delay.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
     /// How long a connection must last for the delays to start over.
     #[must_use]
     pub fn stable(&self) -> Duration {

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod draining;
+mod jitter;
 mod offline_queue;
 mod pacing;
 mod reconnect;
@@ -10,7 +11,8 @@ mod waiting;
 
 pub use backoff::Backoff;
 pub use draining::DrainRate;
+pub use jitter::{Jitter, Random};
 pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
 pub use pacing::{Pacing, PacingStage};
-pub use reconnect::{Reconnect, ReconnectStage};
+pub use reconnect::{GiveUp, Reconnect, ReconnectStage};
 pub use retry::{Retry, RetryStage};

@@ -1,10 +1,10 @@
 //! A message that a layer keeps for a while.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use mqtt_codec::packet::Publish;
 use mqtt_codec::{EncodeError, Properties, Property};
-use std::num::NonZeroU32;
 
 use crate::stage::{OpId, PublishOp};
 use crate::time::Nanos;
@@ -83,8 +83,12 @@ const DETACHED: usize = 8 * 1024;
 
 /// Topic, properties and payload, in bytes.
 pub(super) fn size(publish: &Publish) -> usize {
-    let head = publish.topic_bytes().len().saturating_add(publish.properties_bytes().as_bytes().len());
-    head.saturating_add(publish.payload().len())
+    // Most have no properties, and then nothing is shared to look at them.
+    let properties = match publish.properties().is_empty() {
+        true => 0,
+        false => publish.properties_bytes().as_bytes().len(),
+    };
+    publish.topic_bytes().len().saturating_add(properties).saturating_add(publish.payload().len())
 }
 
 /// The message with another Message Expiry Interval in the place of its own.

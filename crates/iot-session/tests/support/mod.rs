@@ -76,7 +76,7 @@ impl Rig {
         Self::around(Box::new(engine), codec)
     }
 
-    /// A stack of one's own.
+    /// Any stage.
     pub fn around(stage: Box<dyn Stage>, codec: Codec) -> Self {
         Self {
             machine: Machine::new(stage, codec),

@@ -4,8 +4,8 @@ mod bucket;
 
 use std::collections::VecDeque;
 
-use mqtt_codec::Packet;
 use mqtt_codec::packet::Publish;
+use mqtt_codec::{Packet, QoS};
 
 use super::waiting::{Waiting, size};
 use crate::error::OpError;
@@ -169,14 +169,16 @@ impl Pace {
         Some(output)
     }
 
-    /// The link never saw them: another connection may.
+    /// This link never saw them: another one may. One that may not wait for it ends; if it may be sent more than once, a
+    /// link before this one may have seen it.
     fn give_back(&mut self, now: Now) {
         for waiting in self.waiting.drain(..) {
             let (id, op) = waiting.let_go(now.mono);
-            self.out.push_back(Output::Event(if op.queue {
-                Event::Returned(id, Box::new(op))
-            } else {
-                Event::Done(id, Err(OpError::Offline))
+            let may_be_sent_again = op.resend && op.qos != QoS::AtMostOnce;
+            self.out.push_back(Output::Event(match (op.queue, may_be_sent_again) {
+                (true, _) => Event::Returned(id, Box::new(op)),
+                (false, true) => Event::Done(id, Err(OpError::Interrupted)),
+                (false, false) => Event::Done(id, Err(OpError::Offline)),
             }));
         }
     }
