@@ -15,7 +15,9 @@ use std::time::Duration;
 use iot_session::layers::{DrainRate, OfflineQueue, Reconnect, Retry};
 use iot_session::proto::Engine;
 use iot_session::stage::Notice;
-use iot_session::{Client, Config, Delivery, Dropped, Message, OpError, QoS, Status, Version, client, stack};
+use iot_session::{
+    Client, Config, ConnectionError, Delivery, Dropped, Message, OpError, QoS, Status, Version, client, stack,
+};
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, connected, start, start_with, subscribed, until};
 use support::{options, puback, publish, secs};
@@ -239,4 +241,38 @@ async fn reconnect_now_ends_the_wait_and_online_waits_for_the_session() {
     client.reconnect_now().await.unwrap();
     sleep(secs(60)).await;
     assert_eq!(client.stats().attempts, 2, "nobody wants a connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_lazily_returns_at_once_and_repeats_the_first_attempt() {
+    let links = Links::default();
+    links.refuse(2);
+    let (client, _task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    let mut server = links.add(1 << 16);
+    let start = Instant::now();
+    client.connect_lazily().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let status = until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
+    let Status::Disconnected { error, retry_in } = status else { panic!() };
+    assert!(error.is_retryable());
+    assert_eq!(retry_in, Some(secs(1)));
+    let (online, ()) = tokio::join!(client.online(), server.accept(false));
+    online.unwrap();
+    assert_eq!(start.elapsed(), secs(1 + 2));
+    client.connect_lazily().await.unwrap();
+    assert_eq!(client.stats().attempts, 3, "connected already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_gives_up_after_the_first_attempt_unless_it_is_asked_lazily() {
+    let links = Links::default();
+    links.refuse(1);
+    let (client, _task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    assert!(matches!(client.connect().await, Err(OpError::Connect(ConnectionError::Link(_)))));
+    let status = client.status().borrow().clone();
+    assert!(matches!(status, Status::Disconnected { retry_in: None, .. }), "{status:?}");
+    let mut server = links.add(1 << 16);
+    client.connect_lazily().await.unwrap();
+    server.accept(false).await;
+    client.online().await.unwrap();
 }

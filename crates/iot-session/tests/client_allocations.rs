@@ -1,6 +1,11 @@
 //! What a QoS 1 publish costs from `publish` to its acknowledgement, driver included: allocations, wake-ups, writes.
 #![cfg(feature = "tokio")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
 
 use std::collections::VecDeque;
 use std::io;

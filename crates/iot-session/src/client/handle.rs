@@ -26,7 +26,7 @@ use crate::stage::Connected;
 /// `subscribe` dropped early leaves no subscription.
 #[derive(Debug, Clone)]
 pub struct Client {
-    publishes: mpsc::Sender<Publish>,
+    pub(super) publishes: mpsc::Sender<Publish>,
     requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
     signals: mpsc::UnboundedSender<Signal>,
@@ -390,6 +390,6 @@ impl Client {
 }
 
 /// The instant of handing over, for messages whose time is bounded.
-fn since(message: &Message) -> Option<Instant> {
+pub(super) fn since(message: &Message) -> Option<Instant> {
     message.is_bounded_in_time().then(clock::instant)
 }

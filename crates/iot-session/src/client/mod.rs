@@ -1,5 +1,7 @@
 //! The driver task and the handle that applications hold.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod clock;
 mod driver;
 mod handle;
@@ -9,13 +11,19 @@ mod notices;
 mod outcomes;
 mod replies;
 mod router;
+#[cfg(feature = "tower")]
+mod service;
 mod stats;
 mod subscription;
+mod trace;
 
 pub use driver::Driver;
 pub use handle::Client;
 pub use notices::Notices;
 pub use outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use service::PublishService;
 pub use stats::{Stats, Status};
 pub use subscription::{Acknowledge, Ended, Messages, SubscribeOptions, Subscription};
 

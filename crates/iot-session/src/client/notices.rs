@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
+use super::trace;
 use crate::stage::Notice;
 
 /// How many notices wait for a reader.
@@ -53,6 +54,7 @@ impl Board {
     }
 
     pub(super) fn post(&self, notice: &Notice) {
+        trace::notice(notice);
         for reader in lock(&self.0).readers.iter().filter_map(Weak::upgrade) {
             reader.push(notice);
         }

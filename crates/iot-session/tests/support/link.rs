@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use iot_session::layers::Reconnect;
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Client, Config, Layer, Messages, QoS, Status, Version, client, stack};
-use iot_transport::{Attempt, ConnectError, Connector};
+use iot_transport::{Attempt, ConnectError, Connector, Phase};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
 use mqtt_codec::{Codec, Packet, ReasonCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -16,16 +16,21 @@ use tokio::task::JoinHandle;
 
 use super::options;
 
-/// Gives out prepared streams, one for each dial; without one the dial hangs.
+/// Gives out prepared streams and refusals, one for each dial; without one the dial hangs.
 #[derive(Clone, Default)]
-pub struct Links(Arc<Mutex<VecDeque<DuplexStream>>>);
+pub struct Links(Arc<Mutex<VecDeque<Option<DuplexStream>>>>);
 
 impl Links {
     /// Prepares a link and gives its far end.
     pub fn add(&self, capacity: usize) -> Server {
         let (near, far) = tokio::io::duplex(capacity);
-        self.0.lock().unwrap().push_back(near);
+        self.0.lock().unwrap().push_back(Some(near));
         Server { io: far, codec: Codec::server(), buffer: BytesMut::new() }
+    }
+
+    /// So many dials fail next.
+    pub fn refuse(&self, dials: usize) {
+        self.0.lock().unwrap().extend((0..dials).map(|_| None));
     }
 
     /// How many prepared links are left.
@@ -40,7 +45,11 @@ impl Connector for Links {
     async fn connect(&self, _attempt: &Attempt) -> Result<DuplexStream, ConnectError> {
         let next = self.0.lock().unwrap().pop_front();
         match next {
-            Some(link) => Ok(link),
+            Some(Some(link)) => Ok(link),
+            Some(None) => Err(ConnectError::from_io(
+                Phase::Tcp,
+                std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+            )),
             None => pending().await,
         }
     }

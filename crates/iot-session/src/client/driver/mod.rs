@@ -24,6 +24,7 @@ use super::outcomes::Leftover;
 use super::replies::{Replies, Reply};
 use super::router::Router;
 use super::stats::Status;
+use super::trace::Trace;
 use crate::error::LinkError;
 use crate::machine::{Machine, MachineOutput};
 use crate::stage::{ConnectOp, LinkUp, Op, OpId, Stage};
@@ -60,6 +61,7 @@ pub struct Driver<S, C: Connector> {
     /// Told once the closing links' bytes are written.
     disconnecting: Vec<oneshot::Sender<()>>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    trace: Trace,
     /// The publish whose round trip is being measured, and since when.
     sample: Option<(OpId, Nanos)>,
     ending: Option<Ending>,
@@ -93,6 +95,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             closing: Vec::new(),
             disconnecting: Vec::new(),
             timer: None,
+            trace: Trace::none(),
             sample: None,
             ending: None,
             ended: Vec::new(),
@@ -190,7 +193,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 if !matches!(*self.channels.status.borrow(), Status::Disconnected { retry_in: Some(_), .. }) {
                     return true;
                 }
-                (Reply::Nobody, Op::Connect(ConnectOp { retry: true }))
+                (Reply::Nobody, Op::CONNECT)
             }
             Some(Control::Disconnect(reply)) => {
                 self.flush_commands(now);
@@ -214,7 +217,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
 
     fn dial(&mut self, context: &mut Context<'_>) -> bool {
         let Some(dialing) = &mut self.dialing else { return false };
-        let Poll::Ready(result) = dialing.poll(context) else { return false };
+        let Poll::Ready(result) = self.trace.within(|| dialing.poll(context)) else { return false };
         let deadline = self.clock.nanos(dialing.deadline);
         self.dialing = None;
         let now = self.clock.now();
@@ -326,6 +329,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 MachineOutput::Dial => {
                     self.attempts = self.attempts.saturating_add(1);
                     self.channels.shared.counters.attempts.add(1);
+                    self.trace.attempt(self.attempts);
                     let deadline = clock::after(self.clock.instant(now.mono), self.config.connect_timeout);
                     self.dialing = Some(Dialing::new(Arc::clone(&self.connector), self.attempts, deadline));
                     self.channels.status.send_replace(Status::Connecting { attempt: self.attempts });

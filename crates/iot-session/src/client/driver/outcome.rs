@@ -17,14 +17,17 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             Event::Connected(connected) => {
                 self.channels.shared.counters.connections.add(1);
                 self.router.connected(now.mono, connected.session_present);
+                self.trace.connected(&connected);
                 self.channels.status.send_replace(Status::Connected(connected));
             }
             Event::Disconnected(Disconnected { error, retry_at }) => {
                 self.sample = None;
                 self.router.disconnected();
+                let retry_in = retry_at.map(|at| at.since(now.mono));
+                self.trace.disconnected(&error, retry_in);
                 self.channels.status.send_replace(match error {
                     ConnectionError::Requested => Status::Idle,
-                    error => Status::Disconnected { error, retry_in: retry_at.map(|at| at.since(now.mono)) },
+                    error => Status::Disconnected { error, retry_in },
                 });
             }
             Event::Message(publish, token) => {
@@ -37,7 +40,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 if let Notice::Quarantined { filter, why } = &notice {
                     self.router.quarantined(filter, *why);
                 }
-                self.channels.shared.board.post(&notice);
+                self.trace.within(|| self.channels.shared.board.post(&notice));
             }
             // The machine has ended it.
             Event::Returned(..) => {}

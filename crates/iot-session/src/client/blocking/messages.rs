@@ -1,0 +1,83 @@
+//! A subscription as an iterator.
+
+use std::fmt;
+use std::time::Duration;
+
+use mqtt_codec::{ReasonCode, TopicFilter};
+
+use super::super::subscription::{self, Acknowledge, Ended};
+use super::wait::{wait, wait_for};
+use crate::message::Message;
+
+/// The messages of a subscription, as an iterator that blocks until the next one. Dropping it unsubscribes. See
+/// [`crate::Messages`] for when it ends.
+#[derive(Debug)]
+pub struct Messages(subscription::Messages);
+
+/// Why [`Messages::next_timeout`] has no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextError {
+    /// None came in time.
+    Timeout,
+    /// No more will come.
+    Ended,
+}
+
+impl fmt::Display for NextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no message came in time",
+            Self::Ended => "the subscription has ended",
+        })
+    }
+}
+
+impl std::error::Error for NextError {}
+
+impl Messages {
+    pub(super) fn new(messages: subscription::Messages) -> Self {
+        Self(messages)
+    }
+
+    /// What was subscribed.
+    #[must_use]
+    pub fn filter(&self) -> &TopicFilter {
+        self.0.filter()
+    }
+
+    /// The server's answer: the granted QoS, which may be lower than what was asked for.
+    #[must_use]
+    pub fn granted(&self) -> ReasonCode {
+        self.0.granted()
+    }
+
+    /// The next message, waited for for so long.
+    ///
+    /// # Errors
+    /// None came in time, or none will come any more.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Message, NextError> {
+        match wait_for(self.0.next(), timeout) {
+            Some(message) => message.ok_or(NextError::Ended),
+            None => Err(NextError::Timeout),
+        }
+    }
+
+    /// The next message with its acknowledgement; `None` at the end.
+    pub fn next_with_ack(&mut self) -> Option<(Message, Acknowledge)> {
+        wait(self.0.next_with_ack())
+    }
+
+    /// Why no more messages come; `None` while they do.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.0.ended()
+    }
+}
+
+impl Iterator for Messages {
+    type Item = Message;
+
+    fn next(&mut self) -> Option<Message> {
+        wait(self.0.next())
+    }
+}
