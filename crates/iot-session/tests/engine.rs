@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use iot_session::stage::{Event, Op, Receipt, SubscribeOp, UnsubscribeOp};
 use iot_session::{ConnectionError, OpError, QoS, TopicFilter, Version, Will};
-use mqtt_codec::packet::{Ack, ConnAck, Disconnect, SubAck, SubscriptionOptions};
+use mqtt_codec::packet::{Ack, Auth, ConnAck, Disconnect, SubAck, SubscriptionOptions};
 use mqtt_codec::{DecodeError, Packet, Properties, Property, ReasonCode, TopicName};
 use support::{Rig, id, message, options, puback, publish, secs};
 
@@ -150,79 +150,6 @@ fn properties_are_an_error_in_3_1_1_and_never_dropped() {
 }
 
 #[test]
-fn in_flight_messages_go_out_again_in_order_when_the_session_is_present() {
-    for (version, options) in [
-        (Version::V3_1_1, options(Version::V3_1_1).clean_start(false)),
-        (Version::V5, options(Version::V5).session_expiry(secs(600))),
-    ] {
-        let mut rig = Rig::new(options.operation_timeout(secs(600)));
-        rig.connect();
-        let ops: Vec<_> = ["1", "2", "3"].map(|n| rig.op(message("a", n, QoS::AtLeastOnce))).into();
-        rig.sent();
-        rig.receive(puback(2));
-        rig.link_down();
-        assert!(rig.is_pending(ops[0]) && rig.is_pending(ops[2]), "{version}");
-        rig.advance(secs(1));
-        rig.accept(true);
-        let sent = rig.sent();
-        let [Packet::Publish(first), Packet::Publish(third)] = sent.as_slice() else { panic!("{sent:?}") };
-        assert!(first.dup() && third.dup());
-        assert_eq!((first.payload(), third.payload()), (&b"1"[..], &b"3"[..]));
-        assert_eq!((first.packet_id(), third.packet_id()), (Some(id(1)), Some(id(3))));
-        rig.receive(puback(1));
-        rig.receive(puback(3));
-        for op in ops {
-            assert!(rig.done(op).is_ok());
-        }
-    }
-}
-
-#[test]
-fn a_resumed_session_respects_a_smaller_window() {
-    let mut rig = Rig::new(options(Version::V5).session_expiry(secs(600)));
-    rig.connect();
-    for _ in 0..3 {
-        rig.op(message("a", "x", QoS::AtLeastOnce));
-    }
-    rig.link_down();
-    rig.advance(secs(1));
-    rig.link_up();
-    rig.sent();
-    let mut connack = with(Property::ReceiveMaximum(2));
-    connack.session_present = true;
-    rig.receive(connack);
-    assert_eq!(rig.sent().len(), 2);
-    assert!(!rig.machine.ready());
-    rig.receive(puback(1));
-    assert_eq!(rig.sent().len(), 1);
-}
-
-#[test]
-fn in_flight_messages_of_a_lost_session_are_reported() {
-    for version in BOTH {
-        // The server says so at the next CONNACK.
-        let kept = match version {
-            Version::V3_1_1 => options(version).clean_start(false),
-            Version::V5 => options(version).session_expiry(secs(600)),
-        };
-        let mut rig = Rig::new(kept);
-        rig.connect();
-        let op = rig.op(message("a", "x", QoS::AtLeastOnce));
-        rig.link_down();
-        rig.advance(secs(1));
-        rig.accept(false);
-        assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
-        assert!(rig.sent().is_empty());
-        // A session that ends with its connection needs no CONNACK to be known lost.
-        let mut rig = Rig::new(options(version));
-        rig.connect();
-        let op = rig.op(message("a", "x", QoS::AtLeastOnce));
-        rig.link_down();
-        assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
-    }
-}
-
-#[test]
 fn an_unanswered_operation_times_out_and_its_packet_id_stays_taken() {
     let mut rig = Rig::new(options(Version::V5).keep_alive(Duration::ZERO));
     rig.connect();
@@ -355,7 +282,7 @@ fn server_packets_out_of_place_end_the_connection() {
     rig.connect();
     rig.receive(Packet::PingReq);
     assert!(matches!(rig.why(), ConnectionError::Malformed(DecodeError::WrongDirection { .. })));
-    for packet in [Packet::ConnAck(ConnAck::default()), Packet::PubRec(Ack::new(id(1)))] {
+    for packet in [Packet::ConnAck(ConnAck::default()), Packet::Auth(Auth::default())] {
         let mut rig = Rig::new(options(Version::V5));
         rig.connect();
         rig.receive(packet);

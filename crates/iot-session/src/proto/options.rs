@@ -1,11 +1,12 @@
 //! What a session is opened with.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_codec::packet::{Connect, ConnectBuilder, Will};
-use mqtt_codec::{Codec, EncodeError, InvalidText, Properties, Property, QoS, Text, Version};
+use mqtt_codec::{Codec, EncodeError, InvalidText, Properties, Property, Text, Version};
 
 /// What CONNECT says, and the engine's own limits. `Debug` shows neither user name nor password.
 #[derive(Clone)]
@@ -23,6 +24,7 @@ pub struct ConnectOptions {
     pub(crate) window: u16,
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
+    pub(crate) containment: Option<NonZeroU8>,
 }
 
 /// Why options do not make a CONNECT.
@@ -70,6 +72,7 @@ impl ConnectOptions {
             window: 100,
             connect_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(5),
+            containment: NonZeroU8::new(3),
         })
     }
 
@@ -121,7 +124,7 @@ impl ConnectOptions {
         Ok(self)
     }
 
-    /// How many received QoS 1 messages may wait for their acknowledgement, 1 to 65,535. Default: 100. MQTT 5
+    /// How many received messages of QoS 1 and 2 may wait for their acknowledgement, 1 to 65,535. Default: 100. MQTT 5
     /// servers are told and obey; the driver stops reading from others.
     #[must_use]
     pub fn receive_maximum(mut self, messages: u16) -> Self {
@@ -136,7 +139,7 @@ impl ConnectOptions {
         self
     }
 
-    /// How many sent QoS 1 messages may wait for their acknowledgement, 1 to 65,535; the server's Receive Maximum
+    /// How many sent messages of QoS 1 and 2 may wait for their acknowledgement, 1 to 65,535; the server's Receive Maximum
     /// lowers it. Default: 100, AWS IoT Core's limit.
     #[must_use]
     pub fn window(mut self, messages: u16) -> Self {
@@ -160,6 +163,19 @@ impl ConnectOptions {
         self
     }
 
+    /// How often in a row the server may end the connection within the operation timeout after a message of QoS 1 or 2
+    /// was sent, and before it was acknowledged, until the message is given up as
+    /// [`OpError::Poisoned`](crate::OpError); 1 to 255, `None`: for ever. Default: 3.
+    ///
+    /// A server that does not allow a topic often says so by ending the connection only. Sent again each time, one such
+    /// message would keep the client from ever doing anything else. Since others were on their way with it, a message
+    /// goes alone once its next strike would be the last: with 1, messages always go one at a time.
+    #[must_use]
+    pub fn containment(mut self, strikes: Option<u8>) -> Self {
+        self.containment = strikes.map(|strikes| NonZeroU8::new(strikes).unwrap_or(NonZeroU8::MIN));
+        self
+    }
+
     /// The client identifier.
     #[must_use]
     pub fn client_id(&self) -> &str {
@@ -171,9 +187,6 @@ impl ConnectOptions {
     /// # Errors
     /// What is wrong with them.
     pub fn validate(&self) -> Result<(), OptionsError> {
-        if self.will.as_ref().is_some_and(|will| will.qos == QoS::ExactlyOnce) {
-            return Err(OptionsError::Range("a will at QoS 2 is not supported; use QoS 0 or 1"));
-        }
         if self.version == Version::V3_1_1 && self.session_expiry != 0 {
             return Err(OptionsError::Encode(EncodeError::NotInVersion {
                 what: "a session expiry; use clean_start(false)",
@@ -234,6 +247,7 @@ impl fmt::Debug for ConnectOptions {
             .field("window", &self.window)
             .field("connect_timeout", &self.connect_timeout)
             .field("operation_timeout", &self.operation_timeout)
+            .field("containment", &self.containment)
             .finish()
     }
 }

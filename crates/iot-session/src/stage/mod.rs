@@ -58,6 +58,28 @@ pub trait Layer<S> {
     fn layer(self, inner: S) -> Self::Stage;
 }
 
+/// No layer at all.
+impl<S: Stage> Layer<S> for () {
+    type Stage = S;
+
+    fn layer(self, inner: S) -> S {
+        inner
+    }
+}
+
+/// The first around the second.
+impl<S, Outer, Inner> Layer<S> for (Outer, Inner)
+where
+    Inner: Layer<S>,
+    Outer: Layer<Inner::Stage>,
+{
+    type Stage = Outer::Stage;
+
+    fn layer(self, inner: S) -> Self::Stage {
+        self.0.layer(self.1.layer(inner))
+    }
+}
+
 impl<S: Stage + ?Sized> Stage for Box<S> {
     fn handle(&mut self, now: Now, input: Input) {
         (**self).handle(now, input);

@@ -11,7 +11,7 @@ use crate::error::{ConnectionError, LinkError, OpError};
 use crate::time::Nanos;
 
 /// Who issued an operation. The application is 0; a layer that issues its own takes a number of its own, and their
-/// completions never leave it.
+/// completions never leave it. Numbers below 16 belong to this crate, the others are free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner(pub u8);
 
@@ -251,7 +251,7 @@ pub struct Connected {
     pub session_present: bool,
     /// The keep-alive in force, in seconds: the server's if it set one. 0: none.
     pub keep_alive: u16,
-    /// How many unacknowledged QoS 1 publications may be out at once.
+    /// How many unacknowledged publications of QoS 1 and 2 may be out at once.
     pub window: u16,
 }
 
@@ -281,7 +281,7 @@ pub enum Receipt {
     Connected(Connected),
     /// A QoS 0 message was handed to the link. Whether it arrives, nobody knows.
     Sent,
-    /// A QoS 1 message was acknowledged.
+    /// A message was acknowledged: by PUBACK at QoS 1, by PUBREC and PUBCOMP at QoS 2; the first one's code.
     Acked(ReasonCode),
     /// SUBACK came; each filter's code is in it, refused ones too.
     Subscribed(Box<Granted>),
@@ -300,8 +300,9 @@ pub struct Granted {
     pub message: Option<Text>,
 }
 
-/// Names a received QoS 1 message until it is acknowledged. A token from a connection that is gone acknowledges
-/// nothing: the server sends the message again.
+/// Names a received message of QoS 1 or 2 until it is acknowledged. At QoS 1 a token from a connection that is gone
+/// acknowledges nothing: the server sends the message again, and it is delivered again. At QoS 2 it still counts: the
+/// server may send the message again, but it is not delivered again while the session lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AckToken {
     /// Not zero, so that an optional token takes no more room.

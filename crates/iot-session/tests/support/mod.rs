@@ -9,6 +9,7 @@
 
 #[cfg(feature = "tokio")]
 pub mod link;
+pub mod script;
 
 use std::time::Duration;
 
@@ -75,7 +76,8 @@ impl Rig {
         Self::around(Box::new(engine), codec)
     }
 
-    fn around(stage: Box<dyn Stage>, codec: Codec) -> Self {
+    /// Any stage.
+    pub fn around(stage: Box<dyn Stage>, codec: Codec) -> Self {
         Self {
             machine: Machine::new(stage, codec),
             now: Nanos::ZERO,
@@ -119,8 +121,17 @@ impl Rig {
     }
 
     pub fn link_down(&mut self) {
-        self.machine.handle_link_down(self.now(), LinkError::new("cut", true));
+        self.link_down_by(LinkError::new("cut", true));
+    }
+
+    pub fn link_down_by(&mut self, error: LinkError) {
+        self.machine.handle_link_down(self.now(), error);
         self.settle();
+    }
+
+    /// The server ends the connection without a word.
+    pub fn server_closes(&mut self) {
+        self.link_down_by(LinkError::new("closed", true).by_peer());
     }
 
     /// What was written since the last look.
@@ -132,6 +143,37 @@ impl Rig {
             packets.push(packet);
         }
         packets
+    }
+
+    /// The same as names and identifiers.
+    pub fn sent_names(&mut self) -> Vec<String> {
+        let name = |packet: &Packet| match packet {
+            Packet::Publish(p) => {
+                let dup = if p.dup() { " again" } else { "" };
+                format!("PUBLISH {}{dup}", p.packet_id().map_or(0, PacketId::value))
+            }
+            Packet::PubAck(ack) => format!("PUBACK {}", ack.packet_id.value()),
+            Packet::PubRec(ack) => format!("PUBREC {}", ack.packet_id.value()),
+            Packet::PubRel(ack) => format!("PUBREL {}", ack.packet_id.value()),
+            Packet::PubComp(ack) => format!("PUBCOMP {}", ack.packet_id.value()),
+            other => format!("{other:?}"),
+        };
+        self.sent().iter().map(name).collect()
+    }
+
+    /// The link is cut, the server takes the next connection.
+    pub fn cut(&mut self, session_present: bool) {
+        self.link_down();
+        self.reconnect(session_present);
+    }
+
+    /// Waits for the next dial, and lets it succeed.
+    pub fn reconnect(&mut self, session_present: bool) {
+        let dials = self.dials.len();
+        while self.dials.len() == dials {
+            self.advance(Duration::from_millis(100));
+        }
+        self.accept(session_present);
     }
 
     pub fn receive(&mut self, packet: impl Into<Packet>) {
@@ -243,6 +285,26 @@ impl Rig {
         self.settle();
         messages
     }
+}
+
+/// A session that outlives its connection.
+pub fn lasting(version: Version) -> ConnectOptions {
+    match version {
+        Version::V3_1_1 => options(version).clean_start(false),
+        Version::V5 => options(version).session_expiry(secs(600)),
+    }
+}
+
+pub fn pubrec(n: u16) -> Packet {
+    Packet::PubRec(Ack::new(id(n)))
+}
+
+pub fn pubrel(n: u16) -> Packet {
+    Packet::PubRel(Ack::new(id(n)))
+}
+
+pub fn pubcomp(n: u16) -> Packet {
+    Packet::PubComp(Ack::new(id(n)))
 }
 
 pub fn puback(n: u16) -> Packet {

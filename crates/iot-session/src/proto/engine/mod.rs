@@ -1,27 +1,28 @@
 //! The innermost stage: one MQTT session over one link at a time.
 
 mod operations;
+mod received;
 mod server;
 
 use std::collections::VecDeque;
 
-use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish, SubAck};
-use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, QoS, ReasonCode, Text};
+use mqtt_codec::packet::{Ack, ConnAck, Disconnect};
+use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, ReasonCode, Text};
 
-use super::incoming::Incoming;
+use super::incoming::{Answer, Incoming};
 use super::keep_alive::{Due, KeepAlive};
 use super::options::ConnectOptions;
-use super::outgoing::{Outgoing, Waiting};
+use super::outgoing::{Ended, Next, Outgoing};
 use server::Server;
 
 use crate::error::{ConnectionError, OpError};
 use crate::stage::{
-    Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, OpId, Output, Receipt, Stage,
+    Connected, Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage,
 };
 use crate::time::{Nanos, Now};
 
-/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0 and 1 both ways within a
-/// window, subscriptions, session resumption, operation timeouts.
+/// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways
+/// within a window, subscriptions, session resumption, operation timeouts.
 ///
 /// ```text
 ///           Link::Up: CONNECT            CONNACK
@@ -31,9 +32,10 @@ use crate::time::{Nanos, Now};
 ///       Link::Down, Op::Disconnect, refusal, timeout, protocol error
 /// ```
 /// It dials only for an [`Op::Connect`](crate::stage::Op::Connect) of its own, once; a [`Reconnect`](crate::layers::Reconnect) around it does
-/// the rest. While it is down, operations end with [`OpError::Offline`]. What waits for its PUBACK when the link goes
-/// is sent again with DUP once the server says that it kept the session, and ends with [`OpError::Interrupted`] when
-/// it did not.
+/// the rest. While it is down, operations end with [`OpError::Offline`]. What is not acknowledged when the link goes
+/// is sent again once the server says that it kept the session, and is handed back by [`Event::Returned`] when
+/// it did not (at QoS 2 once sent, ended with [`OpError::Interrupted`]: issued again it might arrive twice). A message for which the server ends the connection again and again is given up, see
+/// [`ConnectOptions::containment`].
 #[derive(Debug)]
 pub struct Engine {
     options: ConnectOptions,
@@ -67,12 +69,12 @@ impl Engine {
             Codec::client(options.version).with_limits(Limits::with_max_packet_size(options.max_packet_size));
         Self {
             server: Server::new(&ConnAck::default(), &options),
+            outgoing: Outgoing::new(options.operation_timeout, options.containment),
             options,
             state: State::Down,
             had_session: false,
             clean_start: false,
             keep_alive: KeepAlive::off(),
-            outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             connect: None,
             codec,
@@ -107,7 +109,7 @@ impl Engine {
         }
         let Ok(connect) = self.options.connect(!self.had_session) else {
             let what = "the options make no CONNECT; ConnectOptions::validate says why";
-            return self.fail(ConnectionError::Protocol(what));
+            return self.fail(now, ConnectionError::Protocol(what));
         };
         let own = now.mono.after(self.options.connect_timeout);
         let deadline = link.deadline.map_or(own, |deadline| deadline.min(own));
@@ -118,18 +120,21 @@ impl Engine {
     }
 
     /// Hangs up and tells why.
-    fn fail(&mut self, error: ConnectionError) {
+    fn fail(&mut self, now: Now, error: ConnectionError) {
         self.out.push_back(Output::Hangup);
-        self.lost(error);
+        self.lost(now, error);
     }
 
     /// The link is gone, by our hand or another's.
-    fn lost(&mut self, error: ConnectionError) {
-        self.state = State::Down;
+    fn lost(&mut self, now: Now, error: ConnectionError) {
+        let was_up = std::mem::replace(&mut self.state, State::Down) == State::Up;
         self.keep_alive = KeepAlive::off();
-        for op in self.outgoing.link_lost(self.options.is_persistent()) {
-            self.done(op, Err(OpError::Interrupted));
+        if !self.options.is_persistent() {
+            self.incoming.session_lost();
         }
+        let by_server = was_up && may_be_the_fault_of_a_message(&error);
+        let ended = self.outgoing.link_lost(now.mono, by_server, self.options.is_persistent());
+        self.tell(ended);
         self.event(Event::Disconnected(Disconnected::new(error.clone())));
         if let Some(op) = self.connect.take() {
             self.done(op, Err(OpError::Connect(error)));
@@ -139,13 +144,14 @@ impl Engine {
     fn connack(&mut self, now: Now, connack: &ConnAck) {
         if connack.reason != ReasonCode::Success {
             let message = reason_string(connack.properties.as_ref().reason_string());
-            return self.fail(ConnectionError::Refused { reason: connack.reason, message });
+            return self.fail(now, ConnectionError::Refused { reason: connack.reason, message });
         }
         if connack.session_present && self.clean_start {
             // [MQTT-3.2.2-2]
-            return self.fail(ConnectionError::Protocol(
-                "a session is present although a clean start was asked for",
-            ));
+            return self.fail(
+                now,
+                ConnectionError::Protocol("a session is present although a clean start was asked for"),
+            );
         }
         let keep_alive = connack.properties.as_ref().server_keep_alive().unwrap_or(self.options.keep_alive);
         self.server = Server::new(connack, &self.options);
@@ -157,58 +163,65 @@ impl Engine {
             keep_alive,
             window: u16::try_from(self.server.window).unwrap_or(u16::MAX),
         };
+        if connack.session_present {
+            self.outgoing.session_resumed();
+        } else {
+            // Before the news of the connection: whoever issues them again knows by then what there is.
+            self.incoming.session_lost();
+            let ended = self.outgoing.session_lost(now.mono);
+            self.tell(ended);
+        }
         self.event(Event::Connected(connected.clone()));
         if let Some(op) = self.connect.take() {
             self.done(op, Ok(Receipt::Connected(connected)));
         }
-        if connack.session_present {
-            self.outgoing.session_resumed();
-            self.resend(now);
-        } else {
-            for op in self.outgoing.session_lost() {
-                self.done(op, Err(OpError::Interrupted));
+        self.send_publications(now);
+    }
+
+    /// Sends what may go out: first what the connection before left unacknowledged, in the original order
+    /// (`[MQTT-4.4.0-1]`).
+    fn send_publications(&mut self, now: Now) {
+        while let Some(next) = self.outgoing.next_to_send(now.mono, self.server.window) {
+            match next {
+                Next::Publish(publish) => self.send(now, publish),
+                Next::Release(id) => self.send(now, Packet::PubRel(Ack::new(id))),
             }
         }
     }
 
-    /// Sends what the connection before left unacknowledged, in the original order (`[MQTT-4.4.0-1]`).
-    fn resend(&mut self, now: Now) {
-        while let Some(publish) = self.outgoing.pop_resend(self.server.window) {
-            self.send(now, publish);
+    /// Acknowledges what was taken, as far as its turn has come.
+    fn acknowledge(&mut self, now: Now) {
+        while let Some(answer) = self.incoming.pop_accepted() {
+            self.send(
+                now,
+                match answer {
+                    Answer::PubAck(id) => Packet::PubAck(Ack::new(id)),
+                    Answer::PubRec(id) => Packet::PubRec(Ack::new(id)),
+                },
+            );
         }
     }
 
-    // --- packets ---
-
-    fn packet(&mut self, now: Now, packet: Packet) {
-        self.keep_alive.received(now.mono);
-        match (self.state, packet) {
-            (State::Down, _) => {}
-            (State::Connecting { .. }, Packet::ConnAck(connack)) => self.connack(now, &connack),
-            (State::Connecting { .. }, packet) => {
-                self.fail(ConnectionError::Protocol(before_connack(&packet)));
-            }
-            (State::Up, Packet::Publish(publish)) => self.publish_received(publish),
-            (State::Up, Packet::PubAck(ack)) => self.puback(now, &ack),
-            (State::Up, Packet::SubAck(suback)) => self.suback(&suback, false),
-            (State::Up, Packet::UnsubAck(unsuback)) => self.suback(&unsuback, true),
-            (State::Up, Packet::PingResp) => {
-                self.keep_alive.answered();
-            }
-            (State::Up, Packet::Disconnect(disconnect)) if self.options.version.is_v5() => {
-                let message = reason_string(disconnect.properties.as_ref().reason_string());
-                self.fail(ConnectionError::Server { reason: disconnect.reason, message });
-            }
-            (State::Up, _) => {
-                self.protocol_error("a packet that only clients send, or that nobody asked for");
+    /// Tells what has ended without an answer.
+    fn tell(&mut self, ended: Vec<Ended>) {
+        for ended in ended {
+            match ended {
+                Ended::Interrupted(op) => self.done(op, Err(OpError::Interrupted)),
+                Ended::Returned(op, publish) => self.event(Event::Returned(op, publish)),
+                Ended::Poisoned { op, topic, strikes } => {
+                    self.event(Event::Notice(Notice::Poisoned { topic: topic.clone() }));
+                    if let Some(op) = op {
+                        self.done(op, Err(OpError::Poisoned { topic, strikes }));
+                    }
+                }
             }
         }
     }
 
     /// Answers with the reason where the version has words for it, then hangs up.
-    fn protocol_error(&mut self, what: &'static str) {
+    fn protocol_error(&mut self, now: Now, what: &'static str) {
         self.say_why(ReasonCode::ProtocolError);
-        self.fail(ConnectionError::Protocol(what));
+        self.fail(now, ConnectionError::Protocol(what));
     }
 
     fn say_why(&mut self, reason: ReasonCode) {
@@ -217,7 +230,7 @@ impl Engine {
         }
     }
 
-    fn malformed(&mut self, error: DecodeError) {
+    fn malformed(&mut self, now: Now, error: DecodeError) {
         if self.state == State::Down {
             return;
         }
@@ -229,74 +242,7 @@ impl Engine {
             (ErrorKind::Malformed | ErrorKind::Protocol, reason) => reason,
         };
         self.say_why(reason);
-        self.fail(ConnectionError::Malformed(error));
-    }
-
-    fn publish_received(&mut self, publish: Publish) {
-        if publish.properties().topic_alias().is_some() {
-            // CONNECT allows none: Topic Alias Maximum is absent ([MQTT-3.3.2-11]).
-            self.say_why(ReasonCode::TopicAliasInvalid);
-            return self.fail(ConnectionError::Protocol("a topic alias, although none is allowed"));
-        }
-        let token = match (publish.qos(), publish.packet_id()) {
-            (QoS::AtMostOnce, _) => None,
-            (QoS::AtLeastOnce, Some(id)) => {
-                if self.incoming.len() >= usize::from(self.options.receive_maximum)
-                    && self.options.version.is_v5()
-                {
-                    self.say_why(ReasonCode::ReceiveMaximumExceeded); // [MQTT-3.3.4-9]
-                    return self.fail(ConnectionError::Protocol(
-                        "more unacknowledged messages than Receive Maximum",
-                    ));
-                }
-                Some(self.incoming.push(id))
-            }
-            _ => {
-                // Subscriptions are made at QoS 0 or 1, so nothing may come at 2 ([MQTT-3.8.4-8]).
-                self.say_why(ReasonCode::ProtocolError);
-                return self.fail(ConnectionError::Protocol("a QoS 2 message, although none was subscribed"));
-            }
-        };
-        self.event(Event::Message(publish, token));
-    }
-
-    fn puback(&mut self, now: Now, ack: &Ack) {
-        // A late answer to what has ended is no fault: only one that answers something else is.
-        let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
-        if !matches!(slot.waiting, Waiting::Publish(_)) {
-            return self.protocol_error("a PUBACK for a packet identifier that is not a publication's");
-        }
-        if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
-            let result = if ack.reason.is_error() {
-                let message = reason_string(ack.properties.as_ref().reason_string());
-                Err(OpError::Refused { reason: ack.reason, message })
-            } else {
-                Ok(Receipt::Acked(ack.reason))
-            };
-            self.done(op, result);
-        }
-        self.resend(now);
-    }
-
-    fn suback(&mut self, ack: &SubAck, unsubscribed: bool) {
-        let Some(slot) = self.outgoing.get(ack.packet_id) else { return };
-        let fits = match slot.waiting {
-            Waiting::Subscribe(filters) => !unsubscribed && ack.reasons().len() == filters,
-            Waiting::Unsubscribe => unsubscribed,
-            Waiting::Publish(_) => false,
-        };
-        if !fits {
-            return self.protocol_error("a SUBACK or UNSUBACK that does not fit what was asked");
-        }
-        if let Some(op) = self.outgoing.remove(ack.packet_id).and_then(|slot| slot.op) {
-            let granted = Box::new(Granted {
-                reasons: ack.reasons().collect(),
-                message: reason_string(ack.properties.as_ref().reason_string()),
-            });
-            let receipt =
-                if unsubscribed { Receipt::Unsubscribed(granted) } else { Receipt::Subscribed(granted) };
-            self.done(op, Ok(receipt));
-        }
+        self.fail(now, ConnectionError::Malformed(error));
     }
 
     // --- time ---
@@ -305,17 +251,21 @@ impl Engine {
         while let Some(op) = self.outgoing.pop_timed_out(now.mono) {
             self.done(op, Err(OpError::TimedOut));
         }
+        if self.state == State::Up {
+            self.outgoing.leave_alone(now.mono);
+            self.send_publications(now);
+        }
         if let State::Connecting { deadline } = self.state
             && now.mono >= deadline
         {
-            self.fail(ConnectionError::ConnAckTimeout);
+            self.fail(now, ConnectionError::ConnAckTimeout);
         }
         match self.keep_alive.poll(now.mono) {
             Due::Nothing => {}
             Due::Ping => self.send(now, Packet::PingReq),
             Due::Dead => {
                 let waited = self.keep_alive.patience();
-                self.fail(ConnectionError::KeepAlive { waited });
+                self.fail(now, ConnectionError::KeepAlive { waited });
             }
         }
     }
@@ -327,17 +277,15 @@ impl Stage for Engine {
             Input::Op(id, op) => self.op(now, id, op),
             Input::Link(Link::Up(link)) => self.link_up(now, link),
             Input::Link(Link::Down(error)) => match self.state {
-                State::Connecting { .. } => self.lost(ConnectionError::ClosedBeforeConnAck(error)),
-                State::Down | State::Up => self.lost(ConnectionError::Link(error)),
+                State::Connecting { .. } => self.lost(now, ConnectionError::ClosedBeforeConnAck(error)),
+                State::Down | State::Up => self.lost(now, ConnectionError::Link(error)),
             },
             Input::Packet(packet) => self.packet(now, packet),
-            Input::Malformed(error) => self.malformed(error),
+            Input::Malformed(error) => self.malformed(now, error),
             Input::Accepted(token) => {
+                self.incoming.accept(token);
                 if self.state == State::Up {
-                    self.incoming.accept(token);
-                    while let Some(id) = self.incoming.pop_accepted() {
-                        self.send(now, Packet::PubAck(Ack::new(id)));
-                    }
+                    self.acknowledge(now);
                 }
             }
             Input::Timeout => self.timeout(now),
@@ -353,7 +301,10 @@ impl Stage for Engine {
             State::Connecting { deadline } => Some(deadline),
             State::Down | State::Up => None,
         };
-        [connack, self.keep_alive.deadline(), self.outgoing.deadline()].into_iter().flatten().min()
+        [connack, self.keep_alive.deadline(), self.outgoing.deadline(self.server.window)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn ready(&self) -> bool {
@@ -365,14 +316,24 @@ impl Stage for Engine {
     }
 }
 
-fn reason_string(text: Option<&str>) -> Option<Text> {
-    text.and_then(|text| Text::try_from(text).ok())
+/// Whether a server that ends the connection like this may have meant something that it was sent.
+fn may_be_the_fault_of_a_message(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::Link(error) => error.is_by_peer(),
+        ConnectionError::Server { reason, .. } => !matches!(
+            reason,
+            // The server says that it has other reasons.
+            ReasonCode::SessionTakenOver
+                | ReasonCode::ServerShuttingDown
+                | ReasonCode::KeepAliveTimeout
+                | ReasonCode::UseAnotherServer
+                | ReasonCode::ServerMoved
+                | ReasonCode::MaximumConnectTime
+        ),
+        _ => false,
+    }
 }
 
-fn before_connack(packet: &Packet) -> &'static str {
-    match packet {
-        Packet::Auth(_) => "AUTH, although no enhanced authentication was asked for",
-        Packet::Disconnect(_) => "DISCONNECT before CONNACK",
-        _ => "a packet before CONNACK",
-    }
+fn reason_string(text: Option<&str>) -> Option<Text> {
+    text.and_then(|text| Text::try_from(text).ok())
 }

@@ -42,19 +42,19 @@ impl Engine {
     fn disconnect(&mut self, now: Now, id: OpId) {
         match self.state {
             State::Up => {
-                self.interrupt_all();
+                self.interrupt_all(now);
                 self.send(now, Disconnect::default());
-                self.fail(ConnectionError::Requested);
+                self.fail(now, ConnectionError::Requested);
             }
             // Before CONNACK nothing may be sent to AWS IoT Core, not even DISCONNECT.
             State::Connecting { .. } => {
-                self.interrupt_all();
-                self.fail(ConnectionError::Requested);
+                self.interrupt_all(now);
+                self.fail(now, ConnectionError::Requested);
             }
             State::Down => {
-                self.interrupt_all();
+                self.interrupt_all(now);
                 if self.connect.is_some() {
-                    self.fail(ConnectionError::Requested);
+                    self.fail(now, ConnectionError::Requested);
                 }
             }
         }
@@ -62,10 +62,9 @@ impl Engine {
     }
 
     /// Lets go of everyone who waits for an answer.
-    fn interrupt_all(&mut self) {
-        for op in self.outgoing.detach() {
-            self.done(op, Err(OpError::Interrupted));
-        }
+    fn interrupt_all(&mut self, now: Now) {
+        let ended = self.outgoing.detach(now.mono);
+        self.tell(ended);
     }
 
     /// What the server's limits say about a packet.
@@ -78,14 +77,36 @@ impl Engine {
         Ok(())
     }
 
-    fn publish(
-        &mut self,
-        now: Now,
-        op: OpId,
-        PublishOp { publish, qos, .. }: PublishOp,
-    ) -> Result<(), OpError> {
-        if qos > self.server.max_qos || qos == QoS::ExactlyOnce {
-            return Err(OpError::Unsupported("this QoS is not supported; AWS IoT Core knows QoS 0 and 1"));
+    fn publish(&mut self, now: Now, op: OpId, publish: PublishOp) -> Result<(), OpError> {
+        self.allows(&publish)?;
+        if publish.qos == QoS::AtMostOnce {
+            let packet = Packet::Publish(publish.publish.at_most_once());
+            self.check(&packet)?;
+            self.send(now, packet);
+            self.done(op, Ok(Receipt::Sent));
+            return Ok(());
+        }
+        if !self.has_room() {
+            return Err(OpError::Busy);
+        }
+        let id = self.outgoing.allocate().ok_or(OpError::Busy)?;
+        if let Err(error) = self.check(&publish.publish.clone().at_least_once(id).into()) {
+            self.outgoing.give_back(id);
+            return Err(error);
+        }
+        self.outgoing.insert(id, op, Waiting::Publish(publish), now.mono);
+        self.send_publications(now);
+        Ok(())
+    }
+
+    /// Whether the server takes such a message.
+    fn allows(&self, PublishOp { publish, qos, .. }: &PublishOp) -> Result<(), OpError> {
+        if *qos > self.server.max_qos {
+            // [MQTT-3.2.2-11]
+            return Err(OpError::Unsupported(match self.server.max_qos {
+                QoS::AtMostOnce => "the server takes messages of QoS 0 only",
+                _ => "the server takes messages of QoS 0 and 1 only",
+            }));
         }
         if publish.properties().topic_alias().is_some()
             || publish.properties().subscription_identifiers().next().is_some()
@@ -98,27 +119,11 @@ impl Engine {
         if publish.retain() && !self.server.retain {
             return Err(OpError::Unsupported("the server keeps no retained messages"));
         }
-        if qos == QoS::AtMostOnce {
-            let packet = Packet::Publish(publish.at_most_once());
-            self.check(&packet)?;
-            self.send(now, packet);
-            self.done(op, Ok(Receipt::Sent));
-            return Ok(());
-        }
-        if !self.has_room() {
-            return Err(OpError::Busy);
-        }
-        self.issue(now, op, |id| {
-            let publish = publish.at_least_once(id);
-            (publish.clone().into(), Waiting::Publish(publish))
-        })
+        Ok(())
     }
 
     fn subscribe(&mut self, now: Now, op: OpId, subscribe: &SubscribeOp) -> Result<(), OpError> {
-        for (filter, options) in &subscribe.filters {
-            if options.qos == QoS::ExactlyOnce {
-                return Err(OpError::Unsupported("subscriptions at QoS 2 are not supported; use QoS 0 or 1"));
-            }
+        for (filter, _) in &subscribe.filters {
             if !self.server.wildcards && filter.as_str().contains(['+', '#']) {
                 return Err(OpError::Unsupported("the server knows no wildcards"));
             }
@@ -136,7 +141,7 @@ impl Engine {
         self.issue(now, op, |id| (Unsubscribe::new(id, &unsubscribe.filters).into(), Waiting::Unsubscribe))
     }
 
-    /// Sends a packet that is answered under an identifier.
+    /// Sends a request that is answered under an identifier.
     fn issue(
         &mut self,
         now: Now,
@@ -149,12 +154,12 @@ impl Engine {
             self.outgoing.give_back(id);
             return Err(error);
         }
-        self.outgoing.insert(id, op, waiting, now.mono, self.options.operation_timeout);
+        self.outgoing.insert(id, op, waiting, now.mono);
         self.send(now, packet);
         Ok(())
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.outgoing.in_flight() < self.server.window && !self.outgoing.is_resending()
+        self.outgoing.has_room(self.server.window)
     }
 }

@@ -1,5 +1,6 @@
 //! PUBLISH (section 3.3 of both standards).
 
+mod alias;
 mod parts;
 
 use core::fmt;
