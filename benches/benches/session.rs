@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use iot_session::{Ack, Client, Config, Message, Version, client};
+use iot_session::stage::{Op, SubscribeOp};
+use iot_session::{Ack, Client, Config, Message, QoS, TopicFilter, Version, client};
 use iot_transport::Tcp;
+use mqtt_codec::packet::SubscriptionOptions;
 use support::rig::Rig;
 use support::{VERSIONS, broker, default_stack, message};
 
@@ -25,6 +27,64 @@ fn machine(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// Messages that pile up without a connection, and how they go out once there is one. Decoding and answering by the
+/// server is part of the latter.
+fn offline(criterion: &mut Criterion) {
+    const MESSAGES: usize = 1000;
+    let mut group = criterion.benchmark_group("offline");
+    group.throughput(Throughput::Elements(MESSAGES as u64));
+    let op = message().into_op();
+    let mut rig = Rig::connected(default_stack(Version::V5, 100));
+    let mut pile_up = |iterations: u64, timed: fn(Duration, Duration) -> Duration| {
+        let mut total = Duration::ZERO;
+        for _ in 0..iterations {
+            rig.done = 0;
+            rig.cut();
+            let start = now();
+            for _ in 0..MESSAGES {
+                rig.op(Op::Publish(op.clone()));
+            }
+            let enqueued = now();
+            rig.reconnect();
+            rig.finish(MESSAGES);
+            total += timed(enqueued - start, now() - enqueued);
+        }
+        total
+    };
+    group.bench_function(BenchmarkId::new("enqueue", MESSAGES), |bencher| {
+        bencher.iter_custom(|iterations| pile_up(iterations, |enqueue, _| enqueue));
+    });
+    group.bench_function(BenchmarkId::new("drain", MESSAGES), |bencher| {
+        bencher.iter_custom(|iterations| pile_up(iterations, |_, drain| drain));
+    });
+    group.finish();
+}
+
+/// From the broken link to the session that is up again on a server that kept nothing.
+fn reconnect(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("reconnect");
+    for subscriptions in [0, 50] {
+        let mut rig = Rig::connected(default_stack(Version::V5, 100));
+        for n in 0..subscriptions {
+            rig.op(subscribe(n));
+            rig.serve();
+        }
+        rig.finish(subscriptions);
+        group.bench_function(BenchmarkId::new("subscriptions", subscriptions), |bencher| {
+            bencher.iter(|| {
+                rig.cut();
+                rig.reconnect();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn subscribe(n: usize) -> Op {
+    let filter = TopicFilter::try_from(format!("bench/device-1/{n}/#")).unwrap();
+    Op::Subscribe(SubscribeOp { filters: vec![(filter, SubscriptionOptions::at(QoS::AtLeastOnce))] })
 }
 
 /// A client on a thread, a broker on another, TCP between. An element is a message with its acknowledgement.
@@ -76,6 +136,6 @@ fn now() -> Instant {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = machine, driver
+    targets = machine, offline, reconnect, driver
 }
 criterion_main!(benches);

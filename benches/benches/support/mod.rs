@@ -6,7 +6,7 @@ pub mod broker;
 pub mod rig;
 
 use bytes::BytesMut;
-use iot_session::layers::Reconnect;
+use iot_session::layers::{DrainRate, OfflineQueue, Pacing, Reconnect, Retry};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Message, Stage, Version, stack};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
@@ -16,13 +16,18 @@ pub const VERSIONS: [(&str, Version); 2] = [("v3.1.1", Version::V3_1_1), ("v5", 
 pub const TOPIC: &str = "bench/device-1/telemetry";
 pub const PAYLOAD: &[u8] = &[b'x'; 64];
 
-/// The stack that is measured, outermost layer last.
+/// The stack that is measured, outermost layer last. The queue drains as fast as the window allows, nothing is paced.
 pub fn default_stack(version: Version, window: u16) -> (impl Stage + Send + 'static, Codec) {
     let options = ConnectOptions::new(version, "bench").unwrap().window(window);
     options.validate().unwrap();
     let engine = Engine::new(options);
     let codec = engine.codec();
-    (stack(engine).layer(Reconnect::default()).into_stage(), codec)
+    let stage = stack(engine)
+        .layer(Pacing::off())
+        .layer(Reconnect::default())
+        .layer(Retry::new())
+        .layer(OfflineQueue::unbounded().drain_rate(DrainRate::unlimited()));
+    (stage.into_stage(), codec)
 }
 
 /// 64 B at QoS 1.

@@ -15,6 +15,8 @@ pub struct Rig<S> {
     next: u64,
     /// Operations that ended well.
     pub done: usize,
+    /// Times that the session came up.
+    connections: usize,
     dialing: bool,
 }
 
@@ -28,6 +30,7 @@ impl<S: Stage> Rig<S> {
             input: BytesMut::new(),
             next: 0,
             done: 0,
+            connections: 0,
             dialing: false,
         };
         rig.op(Op::CONNECT);
@@ -49,6 +52,7 @@ impl<S: Stage> Rig<S> {
                     result.unwrap();
                     self.done += 1;
                 }
+                MachineOutput::Event(Event::Connected(_)) => self.connections += 1,
                 MachineOutput::Event(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -101,8 +105,25 @@ impl<S: Stage> Rig<S> {
         self.poll();
     }
 
+    /// From the broken link to the session that is up again, with all that the layers do before they say so.
+    pub fn reconnect(&mut self) {
+        let before = self.connections;
+        while self.connections == before {
+            self.tick();
+            self.serve();
+        }
+    }
+
+    /// Until this many operations have ended.
+    pub fn finish(&mut self, done: usize) {
+        while self.done < done {
+            self.tick();
+            self.serve();
+        }
+    }
+
     /// Goes to the next instant at which something is due.
-    pub fn tick(&mut self) {
+    fn tick(&mut self) {
         let Some(deadline) = self.machine.poll_timeout() else { panic!("nothing is due") };
         self.now = self.now.max(deadline);
         self.machine.handle_timeout(self.now());

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use iot_session::layers::Reconnect;
+use iot_session::layers::{OfflineQueue, Pacing, Reconnect, Retry};
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Ack, Config, Message, QoS, client, stack};
+use iot_session::{Ack, Config, Message, QoS, Stage, client, stack};
 use iot_transport::Tcp;
+use mqtt_codec::Codec;
 use tokio::task::JoinHandle;
 
 use super::{Client, Error, TOPIC, Target, WINDOW, payload};
@@ -17,11 +18,21 @@ pub struct Ours {
     acks: VecDeque<Ack>,
 }
 
+/// All layers, outermost last. Nothing is paced: no client beside it paces.
+fn default_stack(target: &Target) -> Result<(impl Stage + Send + 'static, Codec), Error> {
+    let engine = Engine::new(ConnectOptions::new(target.version, "bench")?.window(WINDOW));
+    let codec = engine.codec();
+    let stage = stack(engine)
+        .layer(Pacing::off())
+        .layer(Reconnect::default())
+        .layer(Retry::new())
+        .layer(OfflineQueue::default());
+    Ok((stage.into_stage(), codec))
+}
+
 impl Client for Ours {
     async fn connect(target: &Target) -> Result<Self, Error> {
-        let engine = Engine::new(ConnectOptions::new(target.version, "bench")?.window(WINDOW));
-        let codec = engine.codec();
-        let stage = stack(engine).layer(Reconnect::default()).into_stage();
+        let (stage, codec) = default_stack(target)?;
         let (client, driver) = client(stage, codec, Tcp::new("127.0.0.1", target.port), Config::default());
         let driver = tokio::spawn(driver.run());
         client.connect().await?;
