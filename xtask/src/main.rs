@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::bench::Subject;
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -78,6 +79,19 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
+    /// Sessions: messages and their acknowledgements.
+    ///
+    /// Without --peers this is the bench of the package `benches`. With it, iot-session and other MQTT clients take turns,
+    /// each in a process of its own, in the workspace benches/peers; `cargo xtask bench session --peers -- --help` names its
+    /// options.
+    Session {
+        /// Next to other MQTT clients; stands before what is handed on.
+        #[arg(long)]
+        peers: bool,
+        /// What is handed to the bench as it is, such as --quick or --check with --peers.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -88,7 +102,12 @@ fn main() -> ExitCode {
         }
         Command::Tidy { list: false } => xtask::tidy::run(),
         Command::Fuzz(options) => xtask::fuzz::run(&options),
-        Command::Bench { what: Bench::Codec { peers, arguments } } => xtask::bench::codec(peers, &arguments),
+        Command::Bench { what: Bench::Codec { peers, arguments } } => {
+            xtask::bench::run(Subject::Codec, peers, &arguments)
+        }
+        Command::Bench { what: Bench::Session { peers, arguments } } => {
+            xtask::bench::run(Subject::Session, peers, &arguments)
+        }
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),
         Command::Conformance { summary } => xtask::conformance::run(summary),
