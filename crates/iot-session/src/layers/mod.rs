@@ -6,7 +6,9 @@ mod jitter;
 mod offline_queue;
 mod pacing;
 mod reconnect;
+mod resubscribe;
 mod retry;
+mod standard;
 mod waiting;
 
 pub use backoff::Backoff;
@@ -15,4 +17,6 @@ pub use jitter::{Jitter, Random};
 pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
 pub use pacing::{Pacing, PacingStage};
 pub use reconnect::{GiveUp, Reconnect, ReconnectStage};
+pub use resubscribe::{Resubscribe, ResubscribeStage};
 pub use retry::{Retry, RetryStage};
+pub use standard::{Standard, StandardStage};
