@@ -1,0 +1,199 @@
+//! A server's side of the protocol: what a client may not do is found here, and answers wait until they are called for.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::BytesMut;
+use mqtt_codec::packet::{Ack, ConnAck, Publish, SubAck};
+use mqtt_codec::{Codec, Packet, PacketId, QoS, ReasonCode, TopicName};
+
+use super::WINDOW;
+
+/// A server for one client. It forgets connections, and keeps the session if it is told to.
+pub(super) struct Server {
+    codec: Codec,
+    v5: bool,
+    buffer: BytesMut,
+    /// Whether CONNECT came on this link.
+    greeted: bool,
+    /// Answers that are due.
+    answers: VecDeque<Packet>,
+    /// Identifiers of publishes on this link that were not answered entirely.
+    unanswered: BTreeSet<u16>,
+    /// Identifiers of QoS 2 publishes between PUBREC and PUBREL; they belong to the session.
+    released: BTreeSet<u16>,
+    /// Whether there is a session from before.
+    session: bool,
+    /// The numbers of QoS 0 messages that came.
+    at_most_once: BTreeSet<u64>,
+    /// Numbers in the order of their first arrival.
+    pub(super) first: Vec<u64>,
+    seen: BTreeSet<u64>,
+    next_id: u16,
+}
+
+/// What a publish carries: which it is.
+pub(super) fn payload(number: u64) -> String {
+    format!("{number}")
+}
+
+impl Server {
+    pub(super) fn new() -> Self {
+        Self {
+            codec: Codec::server(),
+            v5: false,
+            buffer: BytesMut::new(),
+            greeted: false,
+            answers: VecDeque::new(),
+            unanswered: BTreeSet::new(),
+            released: BTreeSet::new(),
+            session: false,
+            at_most_once: BTreeSet::new(),
+            first: Vec::new(),
+            seen: BTreeSet::new(),
+            next_id: 0,
+        }
+    }
+
+    /// A new link. Without a session everything is forgotten.
+    pub(super) fn link(&mut self, keep_session: bool) {
+        self.codec = Codec::server();
+        self.buffer.clear();
+        self.greeted = false;
+        self.answers.clear();
+        self.unanswered.clear();
+        self.session &= keep_session;
+        if !self.session {
+            self.released.clear();
+        }
+    }
+
+    /// What the client has written.
+    pub(super) fn absorb(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        loop {
+            match self.codec.decode(&mut self.buffer) {
+                Ok(Some(packet)) => self.packet(packet),
+                Ok(None) => return,
+                Err(error) => panic!("the client wrote what is no packet: {error}"),
+            }
+        }
+    }
+
+    fn packet(&mut self, packet: Packet) {
+        assert_eq!(self.greeted, !matches!(packet, Packet::Connect(_)), "{packet:?} at the wrong time");
+        match packet {
+            Packet::Connect(connect) => {
+                self.greeted = true;
+                self.v5 = connect.version().is_v5();
+                let mut connack = ConnAck::default();
+                if connect.clean_start() {
+                    self.session = false;
+                    self.released.clear();
+                }
+                connack.session_present = self.session;
+                self.answers.push_back(connack.into());
+            }
+            Packet::Publish(publish) => self.publish(&publish),
+            Packet::Subscribe(subscribe) => {
+                let filters = subscribe.filters().count();
+                assert!((1..=8).contains(&filters), "{filters} filters in one SUBSCRIBE");
+                let codes = vec![ReasonCode::GrantedQoS1; filters];
+                self.answers.push_back(Packet::SubAck(SubAck::new(subscribe.packet_id, codes)));
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                let filters = unsubscribe.filters().count();
+                assert!((1..=8).contains(&filters), "{filters} filters in one UNSUBSCRIBE");
+                let codes = vec![ReasonCode::Success; filters];
+                self.answers.push_back(Packet::UnsubAck(SubAck::new(unsubscribe.packet_id, codes)));
+            }
+            Packet::PubRel(ack) => {
+                self.released.remove(&ack.packet_id.value());
+                self.answers.push_back(Packet::PubComp(Ack::new(ack.packet_id)));
+            }
+            Packet::PubRec(ack) => self.answers.push_back(Packet::PubRel(Ack::new(ack.packet_id))),
+            Packet::PingReq => self.answers.push_back(Packet::PingResp),
+            _ => {}
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish) {
+        let number: u64 =
+            std::str::from_utf8(publish.payload()).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let new = self.seen.insert(number);
+        if new {
+            assert!(
+                self.first.last().is_none_or(|last| *last < number),
+                "{number} after {:?}",
+                self.first.last()
+            );
+            self.first.push(number);
+        }
+        let Some(id) = publish.packet_id() else {
+            assert!(self.at_most_once.insert(number), "QoS 0 message {number} came twice");
+            return;
+        };
+        assert!(self.unanswered.insert(id.value()), "{id:?} is in use");
+        assert!(self.unanswered.len() <= usize::from(WINDOW), "more unanswered messages than the window");
+        if publish.dup() {
+            assert!(!new || self.session, "a duplicate of what was never sent");
+        }
+        if publish.qos() == QoS::ExactlyOnce {
+            self.released.insert(id.value());
+            self.answers.push_back(Packet::PubRec(Ack::new(id)));
+        } else {
+            self.answers.push_back(Packet::PubAck(Ack::new(id)));
+        }
+    }
+
+    /// The next answer that is due, in bytes; `refuse` makes it a refusal where there is one.
+    pub(super) fn answer(&mut self, refuse: bool) -> Option<BytesMut> {
+        let packet = match (self.answers.pop_front()?, refuse) {
+            (Packet::SubAck(ack), true) => {
+                let refused = vec![ReasonCode::UnspecifiedError; ack.reasons().count()];
+                Packet::SubAck(SubAck::new(ack.packet_id, refused))
+            }
+            (Packet::PubAck(ack), true) if self.v5 => {
+                let mut refused = Ack::new(ack.packet_id);
+                refused.reason = ReasonCode::NotAuthorized;
+                Packet::PubAck(refused)
+            }
+            (packet, _) => packet,
+        };
+        match &packet {
+            Packet::ConnAck(_) => self.session = true,
+            Packet::PubAck(ack) | Packet::PubComp(ack) => {
+                self.unanswered.remove(&ack.packet_id.value());
+            }
+            _ => {}
+        }
+        Some(self.bytes(packet))
+    }
+
+    /// Throws the next answer away.
+    pub(super) fn withhold(&mut self) {
+        if !matches!(self.answers.front(), Some(Packet::ConnAck(_))) {
+            self.answers.pop_front();
+        }
+    }
+
+    /// A message of the server's own.
+    pub(super) fn message(&mut self, qos: u8) -> Option<BytesMut> {
+        let greeted = self.greeted && !matches!(self.answers.front(), Some(Packet::ConnAck(_)));
+        let topic = TopicName::try_from("to/client").ok().filter(|_| greeted)?;
+        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+        let id = PacketId::new(self.next_id)?;
+        let publish = Publish::new(topic, "x");
+        Some(self.bytes(match qos {
+            0 => publish.into(),
+            _ => publish.at_least_once(id).into(),
+        }))
+    }
+
+    fn bytes(&mut self, packet: Packet) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        if let Err(error) = self.codec.encode(&packet, &mut bytes) {
+            panic!("the server's {packet:?}: {error}");
+        }
+        bytes
+    }
+}
