@@ -1,131 +1,48 @@
-//! From settings to a connection.
+//! The settings of a connection.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use bytes::Bytes;
-use iot_session::layers::{Backoff, Reconnect};
-use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Config, Version, Will, stack};
-use iot_transport::{Address, BoxConnector, Connector, CustomAuthorizer, Identity, Material, TrustAnchors};
+use iot_session::layers::{Backoff, GiveUp, Jitter, OfflineQueue, Pacing};
+use iot_session::{Version, Will};
+use iot_transport::{Material, TrustAnchors};
 use zeroize::Zeroizing;
 
-use crate::client::Client;
 use crate::door::{Door, Way};
-use crate::error::Error;
-use crate::limits;
-
-/// A connection to `endpoint` by mutual TLS: with the device's certificate and private key, PEM or DER, each from a file
-/// ([`Material::file`]) or from bytes ([`Material::bytes`]). Port 8883, or 443 by ALPN.
-///
-/// See [`Builder`] for the settings; every one has a default.
-pub fn mutual_tls(endpoint: &str, certificate: Material, private_key: Material) -> Builder {
-    mutual_tls_with(endpoint, Identity::new(certificate, private_key))
-}
-
-/// As [`mutual_tls`], with an identity whose private key this program need not see: in a TPM, behind PKCS#11 or in a secure
-/// element, by [`Identity::resolver`].
-pub fn mutual_tls_with(endpoint: &str, identity: Identity) -> Builder {
-    Builder::new(endpoint, Door::MutualTls(identity))
-}
-
-/// A connection over the streams of this connector: for ways to a broker that have no function of their own here.
-///
-/// Endpoint, TLS and whatever else lies below MQTT are the connector's: [`root_ca`](Builder::root_ca),
-/// [`port`](Builder::port) and what is said to be the same of region, proxy and the system's roots have no effect. All other
-/// settings have theirs.
-///
-/// ```no_run
-/// use aws_iot::crates::iot_transport::Tcp;
-///
-/// # async fn f() -> Result<(), aws_iot::Error> {
-/// // A broker on this very machine, without TLS.
-/// let client = aws_iot::over(Tcp::new("localhost", 1883)).client_id("my-device").connect().await?;
-/// # drop(client); Ok(()) }
-/// ```
-pub fn over(connector: impl Connector) -> Builder {
-    let connector = BoxConnector::new(connector);
-    let endpoint = connector.endpoint().map(ToString::to_string).unwrap_or_default();
-    Builder::new(&endpoint, Door::Own(connector))
-}
-
-/// A connection to `endpoint` by WebSocket on port 443, signed by AWS Signature Version 4 with what `credentials` gives at
-/// each attempt: [`Credentials`](crate::credentials::Credentials) themselves, a
-/// [`Chain`](crate::credentials::Chain) of places to look in, or any other provider of the AWS SDK for Rust. Temporary
-/// credentials are kept until shortly before they expire, or until they are refused.
-///
-/// The identity's policy must allow `iot:Connect` and what follows. See [`Builder`] for the settings.
-///
-/// ```no_run
-/// use aws_iot::credentials::Chain;
-///
-/// # async fn f() -> Result<(), aws_iot::Error> {
-/// // From the environment, or the shared credentials file.
-/// let client = aws_iot::websocket("abc-ats.iot.eu-west-1.amazonaws.com", Chain::new()).connect().await?;
-/// # drop(client); Ok(()) }
-/// ```
-#[cfg(feature = "websocket")]
-#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
-pub fn websocket(
-    endpoint: &str,
-    credentials: impl crate::credentials::ProvideCredentials + 'static,
-) -> Builder {
-    Builder::new(endpoint, Door::SigV4(iot_transport::SigV4::new(credentials)))
-}
-
-/// A connection to `endpoint` by TLS on port 443 that a custom authorizer lets pass, by what the user name of CONNECT
-/// tells it and, if it looks at them, [`username`](Builder::username) and [`password`](Builder::password).
-///
-/// See [`Builder`] for the settings.
-///
-/// ```no_run
-/// use aws_iot::CustomAuthorizer;
-///
-/// # async fn f() -> Result<(), aws_iot::Error> {
-/// let parameters = CustomAuthorizer::new().name("my-authorizer").token("token-key", "42").signature("c2ln+bg==");
-/// let client = aws_iot::custom_authorizer("abc-ats.iot.eu-west-1.amazonaws.com", parameters)
-///     .username("my-device")
-///     .connect()
-///     .await?;
-/// # drop(client); Ok(()) }
-/// ```
-pub fn custom_authorizer(endpoint: &str, parameters: CustomAuthorizer) -> Builder {
-    Builder::new(endpoint, Door::CustomAuthorizer(parameters))
-}
-
-/// As [`custom_authorizer`], by WebSocket: the parameters are headers, or the query, of the upgrade.
-#[cfg(feature = "websocket")]
-#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
-pub fn websocket_custom_authorizer(endpoint: &str, parameters: CustomAuthorizer) -> Builder {
-    Builder::new(endpoint, Door::WebSocketCustomAuthorizer(parameters))
-}
 
 /// The settings of a connection. [`connect`](Self::connect) checks them all and connects.
+///
+/// `L` is the user's own [layers](Self::layer), if there are any.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `connect` is called"]
-pub struct Builder {
-    endpoint: String,
-    door: Door,
-    way: Way,
-    port: Option<u16>,
-    username: Option<String>,
-    password: Option<Zeroizing<Vec<u8>>>,
-    client_id: Option<String>,
-    version: Version,
-    clean_start: bool,
-    session_expiry: Duration,
-    keep_alive: Duration,
-    will: Option<Will>,
-    metrics: bool,
-    backoff: Backoff,
-    retry_first: bool,
-    connect_timeout: Duration,
-    operation_timeout: Duration,
+pub struct Builder<L = ()> {
+    pub(crate) endpoint: String,
+    pub(crate) door: Door,
+    pub(crate) way: Way,
+    pub(crate) port: Option<u16>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) version: Version,
+    pub(crate) clean_start: bool,
+    pub(crate) session_expiry: Duration,
+    pub(crate) keep_alive: Duration,
+    pub(crate) will: Option<Will>,
+    pub(crate) metrics: bool,
+    pub(crate) backoff: Backoff,
+    pub(crate) jitter: Jitter,
+    pub(crate) retry_first: bool,
+    pub(crate) give_up: GiveUp,
+    pub(crate) offline_queue: OfflineQueue,
+    pub(crate) pacing: Pacing,
+    pub(crate) containment: Option<u8>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) operation_timeout: Duration,
+    pub(crate) layers: L,
 }
 
 impl Builder {
-    fn new(endpoint: &str, door: Door) -> Self {
+    pub(crate) fn new(endpoint: &str, door: Door) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
             door,
@@ -141,12 +58,20 @@ impl Builder {
             will: None,
             metrics: true,
             backoff: Backoff::default(),
+            jitter: Jitter::default(),
             retry_first: false,
+            give_up: GiveUp::default(),
+            offline_queue: OfflineQueue::default(),
+            pacing: Pacing::aws_iot_core(),
+            containment: Some(3),
             connect_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(5),
+            layers: (),
         }
     }
+}
 
+impl<L> Builder<L> {
     /// The CA that signed the server's certificate: for a custom domain, or a local broker. Default: Amazon's roots, which
     /// the `-ats` endpoints chain to. No effect with [`over`].
     pub fn root_ca(mut self, root_ca: Material) -> Self {
@@ -256,6 +181,74 @@ impl Builder {
         self
     }
 
+    /// How the delays are spread, so that a fleet that lost its connections at one instant does not come back at one.
+    /// Default: not at all, so that the formula holds; [`Jitter::Full`] is what a fleet wants.
+    pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// What to do about an error that repeating cannot heal, such as a refused certificate. Default: it ends the attempts
+    /// before there was any connection, and is reported and retried after that.
+    pub fn give_up(mut self, give_up: GiveUp) -> Self {
+        self.give_up = give_up;
+        self
+    }
+
+    /// What becomes of messages that are published while there is no connection. Default: 20 are kept, what comes then is
+    /// dropped and its publisher told; two per second go out once the connection is back and every subscription with it.
+    pub fn offline_queue(mut self, queue: OfflineQueue) -> Self {
+        self.offline_queue = queue;
+        self
+    }
+
+    /// How fast messages go out. Default: AWS IoT Core's limits for a connection, 100 publishes and 512 KiB per second; it
+    /// throws away, or disconnects for, what goes beyond.
+    pub fn pacing(mut self, pacing: Pacing) -> Self {
+        self.pacing = pacing;
+        self
+    }
+
+    /// After how many connections in a row that AWS IoT Core ended right after a message was sent the message is given up
+    /// ([`OpError::Poisoned`](crate::OpError::Poisoned)); `None`: never. Default: 3. In MQTT 3.1.1 that is how the service
+    /// says that the policy does not allow the topic.
+    pub fn containment(mut self, strikes: Option<u8>) -> Self {
+        self.containment = strikes;
+        self
+    }
+
+    /// A layer of one's own around everything else: it sees what the application does, and a session that is entirely
+    /// recovered. Of several the last is the outermost.
+    ///
+    /// The guide is `docs/writing-a-layer.md`, the example `custom_layer`.
+    pub fn layer<M>(self, layer: M) -> Builder<(M, L)> {
+        Builder {
+            endpoint: self.endpoint,
+            door: self.door,
+            way: self.way,
+            port: self.port,
+            username: self.username,
+            password: self.password,
+            client_id: self.client_id,
+            version: self.version,
+            clean_start: self.clean_start,
+            session_expiry: self.session_expiry,
+            keep_alive: self.keep_alive,
+            will: self.will,
+            metrics: self.metrics,
+            backoff: self.backoff,
+            jitter: self.jitter,
+            retry_first: self.retry_first,
+            give_up: self.give_up,
+            offline_queue: self.offline_queue,
+            pacing: self.pacing,
+            containment: self.containment,
+            connect_timeout: self.connect_timeout,
+            operation_timeout: self.operation_timeout,
+            layers: (layer, self.layers),
+        }
+    }
+
     /// Whether the very first attempt is repeated, too, so that [`connect`](Self::connect) waits until the network is
     /// there, and the clock is set if the certificate is not valid by it. What repeating cannot heal (a refused
     /// certificate, a refused client id) is still reported at once. Default: no.
@@ -275,87 +268,9 @@ impl Builder {
         self.operation_timeout = timeout;
         self
     }
-
-    /// Checks the settings, reads certificate, key and CA once, spawns the connection's task and returns at CONNACK.
-    /// The files are read again at each attempt, so a rotated certificate is taken up.
-    ///
-    /// # Errors
-    /// What is wrong with a setting or a file, why the first attempt failed, or that there is no tokio runtime.
-    ///
-    /// # Cancellation
-    /// Nothing is left behind.
-    pub async fn connect(self) -> Result<Client, Error> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let connector = self.connector()?;
-        let engine = Engine::new(self.options()?);
-        let codec = engine.codec();
-        let reconnect = Reconnect::new(self.backoff).retry_first(self.retry_first);
-        let stage = stack(engine).layer(reconnect).into_stage();
-        let config = Config {
-            connect_timeout: self.connect_timeout,
-            explain: Some(iot_transport::explain_io),
-            ..Config::default()
-        };
-        let (session, driver) = iot_session::client(stage, codec, connector, config);
-        runtime.spawn(driver.run());
-        session.connect().await?;
-        Ok(Client::new(session))
-    }
-
-    fn connector(&self) -> Result<BoxConnector, Error> {
-        if let Door::Own(connector) = &self.door {
-            return Ok(connector.clone());
-        }
-        let endpoint: Address = self.endpoint.parse()?;
-        let port = self.port.or(endpoint.port()).unwrap_or(self.door.default_port());
-        self.door.connector(&self.way, (endpoint.host(), port), self.retry_first)
-    }
-
-    fn options(&self) -> Result<ConnectOptions, Error> {
-        let client_id = self.client_id.clone().unwrap_or_else(generated_client_id);
-        limits::check_client_id(&client_id)?;
-        let mut options = ConnectOptions::new(self.version, &client_id)?
-            .clean_start(self.clean_start)
-            .session_expiry(self.session_expiry)
-            .keep_alive(self.keep_alive)
-            .connect_timeout(self.connect_timeout)
-            .operation_timeout(self.operation_timeout);
-        if let Some(will) = &self.will {
-            limits::check_topic(will.topic.as_str())?;
-            limits::check_qos(will.qos)?;
-            options = options.will(will.clone());
-        }
-        let username = self.login();
-        if !username.is_empty() || self.password.is_some() {
-            let password = self.password.as_ref().map(|password| Bytes::copy_from_slice(password));
-            options = options.login(&username, password)?;
-        }
-        options.validate()?;
-        Ok(options)
-    }
-
-    /// The user name: the user's own, the custom authorizer's parameters, the metrics.
-    fn login(&self) -> Zeroizing<String> {
-        let own = self.username.as_deref().unwrap_or_default();
-        let mut username = match &self.door {
-            Door::CustomAuthorizer(parameters) => parameters.username(own),
-            _ => Zeroizing::new(own.to_owned()),
-        };
-        if self.metrics {
-            let separator = if username.contains('?') { '&' } else { '?' };
-            username.push(separator);
-            username.push_str(concat!("SDK=Rust&Version=", env!("CARGO_PKG_VERSION")));
-        }
-        username
-    }
 }
 
-/// Random enough to be nobody else's: the standard library seeds its hashers from the operating system.
-fn generated_client_id() -> String {
-    format!("rust-{:016x}", RandomState::new().build_hasher().finish())
-}
-
-impl fmt::Debug for Builder {
+impl<L> fmt::Debug for Builder<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("endpoint", &self.endpoint)

@@ -1,12 +1,16 @@
 //! The connection that applications hold.
 
 use std::future::Future;
+use std::time::Duration;
 
 use iot_session::stage::Connected;
-use iot_session::{Ack, Message, Messages, OpError, QoS, Stats, Status, Subscription, TopicFilter};
+use iot_session::{
+    Ack, Leftover, Message, Messages, Notices, OpError, QoS, Stats, Status, SubscribeOptions, Subscription,
+    TopicFilter,
+};
 use mqtt_codec::ReasonCode;
 
-use crate::error::Error;
+use crate::error::{Error, TryPublishError};
 use crate::limits;
 
 /// A connection to AWS IoT Core that is kept up until [`disconnect`](Self::disconnect). Clones share it; dropping the
@@ -33,8 +37,34 @@ impl Client {
         Ok(self.session.connect().await?)
     }
 
+    /// As [`connect`](Self::connect), but returns at once; the attempts go on until one succeeds.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub async fn connect_lazily(&self) -> Result<(), Error> {
+        Ok(self.session.connect_lazily().await?)
+    }
+
+    /// Ends the wait for the next attempt: for when the network is known to be back. Nothing happens while there is a
+    /// connection, or none is wanted.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub async fn reconnect_now(&self) -> Result<(), Error> {
+        Ok(self.session.reconnect_now().await?)
+    }
+
+    /// Waits until there is a connection, with every subscription in force.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub async fn online(&self) -> Result<Connected, Error> {
+        Ok(self.session.online().await?)
+    }
+
     /// Hands a message over and gives a future of its outcome. Waits for room while 100 QoS 1 messages are
-    /// unacknowledged.
+    /// unacknowledged, or while AWS IoT Core's rate for a connection is used up. Without a connection it goes into the
+    /// [offline queue](crate::Builder::offline_queue); its future stays valid from there to the acknowledgement.
     ///
     /// ```no_run
     /// # async fn example(client: aws_iot::Client) -> Result<(), aws_iot::Error> {
@@ -47,8 +77,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// A limit is passed, or the client is closed. While there is no connection the outcome is
-    /// [`OpError::Offline`].
+    /// A limit is passed, or the client is closed.
     ///
     /// # Cancellation
     /// Dropped before it resolves, the message was not sent.
@@ -57,11 +86,21 @@ impl Client {
         Ok(self.session.publish(message).await?)
     }
 
-    /// Subscribes and returns at SUBACK with the stream of messages. Dropping it unsubscribes.
+    /// As [`publish`](Self::publish), without waiting for room.
     ///
     /// # Errors
-    /// The filter is not valid or passes a limit, AWS IoT Core refused it (the policy does not allow `iot:Subscribe`),
-    /// there is no connection, no answer came within the operation timeout.
+    /// A limit is passed; there is no room, or the client is closed: these give the message back.
+    pub fn try_publish(&self, message: Message) -> Result<Ack, TryPublishError> {
+        limits::check_message(&message)?;
+        Ok(self.session.try_publish(message)?)
+    }
+
+    /// Subscribes and returns at SUBACK with the stream of messages. Dropping it unsubscribes. It is kept over
+    /// reconnects, whatever becomes of the session; made without a connection, it waits for one.
+    ///
+    /// # Errors
+    /// The filter is not valid or passes a limit, AWS IoT Core refused it (the policy does not allow `iot:Subscribe`), no
+    /// answer came within the operation timeout.
     ///
     /// # Cancellation
     /// Leaves no subscription.
@@ -72,6 +111,20 @@ impl Client {
     {
         let filter = checked(filter, qos)?;
         Ok(self.session.subscribe::<TopicFilter>(filter, qos).await?)
+    }
+
+    /// As [`subscribe`](Self::subscribe), with all that can be said: MQTT 5's options, and acknowledging each message
+    /// oneself.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_with<F>(&self, filter: F, options: SubscribeOptions) -> Result<Messages, Error>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+    {
+        let filter = checked(filter, options.quality())?;
+        Ok(self.session.subscribe_with::<TopicFilter>(filter, options).await?)
     }
 
     /// Subscribes and calls `handler` with each message, one after another, on a task of its own: a slow or panicking
@@ -93,7 +146,7 @@ impl Client {
     /// Unsubscribes a filter and ends every stream and handler of it. Returns at UNSUBACK.
     ///
     /// # Errors
-    /// The filter is not valid, there is no connection, no answer came within the operation timeout.
+    /// The filter is not valid, no answer came within the operation timeout.
     pub async fn unsubscribe<F>(&self, filter: F) -> Result<ReasonCode, Error>
     where
         F: TryInto<TopicFilter>,
@@ -108,7 +161,13 @@ impl Client {
         self.session.status()
     }
 
-    /// Counters since the client was made.
+    /// What happens besides: subscriptions that are given up, messages that are, the progress of a drain. From now on.
+    #[must_use]
+    pub fn notices(&self) -> Notices {
+        self.session.notices()
+    }
+
+    /// Counters since the client was made, and what waits at present.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.session.stats()
@@ -120,6 +179,18 @@ impl Client {
     /// The client is closed.
     pub async fn disconnect(&self) -> Result<(), Error> {
         Ok(self.session.disconnect().await?)
+    }
+
+    /// Shuts down in order: sends what was handed over, waits for the acknowledgements, leaves, and says what did not make
+    /// it within this time. Closed for good, unlike [`disconnect`](Self::disconnect).
+    ///
+    /// # Errors
+    /// The client is closed already.
+    ///
+    /// # Cancellation
+    /// The close goes on.
+    pub async fn close(&self, within: Duration) -> Result<Leftover, Error> {
+        Ok(self.session.close(within).await?)
     }
 
     /// The plain session below, without AWS's limits.

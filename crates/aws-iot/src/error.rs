@@ -177,3 +177,42 @@ mod tests {
         assert_eq!(format!("{:?}", Error::NoRuntime), Error::NoRuntime.to_string());
     }
 }
+
+/// Why [`Client::try_publish`](crate::Client::try_publish) does not take a message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TryPublishError {
+    /// A limit of AWS IoT Core is passed: it would never be taken.
+    Limit(LimitExceeded),
+    /// There is no room now; here is the message.
+    Full(iot_session::Message),
+    /// The client is closed; here is the message.
+    Closed(iot_session::Message),
+}
+
+impl fmt::Display for TryPublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(error) => error.fmt(f),
+            Self::Full(_) => f.write_str("no room for another message now"),
+            Self::Closed(_) => f.write_str("the client is closed"),
+        }
+    }
+}
+
+impl std::error::Error for TryPublishError {}
+
+impl From<LimitExceeded> for TryPublishError {
+    fn from(error: LimitExceeded) -> Self {
+        Self::Limit(error)
+    }
+}
+
+impl From<iot_session::TryPublishError> for TryPublishError {
+    fn from(error: iot_session::TryPublishError) -> Self {
+        match error {
+            iot_session::TryPublishError::Full(message) => Self::Full(message),
+            iot_session::TryPublishError::Closed(message) => Self::Closed(message),
+        }
+    }
+}

@@ -4,23 +4,27 @@
 mod builder;
 mod client;
 mod door;
+mod entry;
 mod error;
 mod limits;
+mod start;
 
-pub use builder::{Builder, custom_authorizer, mutual_tls, mutual_tls_with, over};
-#[cfg(feature = "websocket")]
-#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
-pub use builder::{websocket, websocket_custom_authorizer};
+pub use builder::Builder;
 pub use client::Client;
 #[cfg(feature = "proxy")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
 pub use door::Proxy;
-pub use error::Error;
-pub use iot_session::layers::Backoff;
-pub use iot_session::stage::Connected;
+pub use entry::{custom_authorizer, mutual_tls, mutual_tls_with, over};
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub use entry::{websocket, websocket_custom_authorizer};
+pub use error::{Error, TryPublishError};
+pub use iot_session::layers::{Backoff, DrainRate, DropPolicy, GiveUp, Jitter, OfflineQueue, Pacing};
+pub use iot_session::stage::{Connected, Notice, Quarantine};
 pub use iot_session::{
-    Ack, ClosedError, ConnectionError, Delivery, Message, Messages, OpError, QoS, Stats, Status,
-    Subscription, TopicFilter, TopicName, Version, Will,
+    Ack, Acknowledge, ClosedError, ConnectionError, Delivery, Dropped, Ended, Leftover, Message, Messages,
+    Notices, OpError, QoS, RetainHandling, Stats, Status, SubscribeOptions, Subscription, TopicFilter,
+    TopicName, Version, Will,
 };
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]

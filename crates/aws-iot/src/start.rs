@@ -1,0 +1,137 @@
+//! From settings to a connection.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use bytes::Bytes;
+use iot_session::layers::{Random, Reconnect, Standard, StandardStage};
+use iot_session::proto::{ConnectOptions, Engine};
+use iot_session::{Config, Layer, stack};
+use iot_transport::{Address, BoxConnector};
+use zeroize::Zeroizing;
+
+use crate::builder::Builder;
+use crate::client::Client;
+use crate::door::Door;
+use crate::error::Error;
+use crate::limits;
+
+impl<L> Builder<L> {
+    /// Checks the settings, reads certificate, key and CA once, spawns the connection's task and returns at CONNACK.
+    /// The files are read again at each attempt, so a rotated certificate is taken up.
+    ///
+    /// # Errors
+    /// What is wrong with a setting or a file, why the first attempt failed, or that there is no tokio runtime.
+    ///
+    /// # Cancellation
+    /// Nothing is left behind.
+    pub async fn connect(self) -> Result<Client, Error>
+    where
+        L: Layer<StandardStage<Engine>, Stage: Send + 'static>,
+    {
+        let session = self.start()?;
+        session.connect().await?;
+        Ok(Client::new(session))
+    }
+
+    /// As [`connect`](Self::connect), but returns at once: for devices that boot offline. Attempts go on until one succeeds,
+    /// whatever the first ones bring; [`Client::status`] shows how they fare. Subscriptions and messages can be made at once.
+    ///
+    /// # Errors
+    /// What is wrong with a setting or a file, or that there is no tokio runtime.
+    pub async fn connect_lazily(self) -> Result<Client, Error>
+    where
+        L: Layer<StandardStage<Engine>, Stage: Send + 'static>,
+    {
+        let session = self.start()?;
+        session.connect_lazily().await?;
+        Ok(Client::new(session))
+    }
+
+    /// Everything but the connection.
+    fn start(self) -> Result<iot_session::Client, Error>
+    where
+        L: Layer<StandardStage<Engine>, Stage: Send + 'static>,
+    {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let connector = self.connector()?;
+        let engine = Engine::new(self.options()?);
+        let codec = engine.codec();
+        let reconnect = Reconnect::new(self.backoff)
+            .retry_first(self.retry_first)
+            .give_up(self.give_up)
+            .connect_interval(CONNECT_INTERVAL)
+            .jitter(self.jitter, Random::seeded(random()));
+        let standard =
+            Standard { queue: self.offline_queue, reconnect, pacing: self.pacing, ..Standard::default() };
+        let stage = stack(engine).layer(standard).layer(self.layers).into_stage();
+        let config = Config {
+            connect_timeout: self.connect_timeout,
+            explain: Some(iot_transport::explain_io),
+            ..Config::default()
+        };
+        let (session, driver) = iot_session::client(stage, codec, connector, config);
+        runtime.spawn(driver.run());
+        Ok(session)
+    }
+
+    fn connector(&self) -> Result<BoxConnector, Error> {
+        if let Door::Own(connector) = &self.door {
+            return Ok(connector.clone());
+        }
+        let endpoint: Address = self.endpoint.parse()?;
+        let port = self.port.or(endpoint.port()).unwrap_or(self.door.default_port());
+        self.door.connector(&self.way, (endpoint.host(), port), self.retry_first)
+    }
+
+    fn options(&self) -> Result<ConnectOptions, Error> {
+        let client_id = self.client_id.clone().unwrap_or_else(generated_client_id);
+        limits::check_client_id(&client_id)?;
+        let mut options = ConnectOptions::new(self.version, &client_id)?
+            .clean_start(self.clean_start)
+            .session_expiry(self.session_expiry)
+            .keep_alive(self.keep_alive)
+            .connect_timeout(self.connect_timeout)
+            .operation_timeout(self.operation_timeout)
+            .containment(self.containment);
+        if let Some(will) = &self.will {
+            limits::check_topic(will.topic.as_str())?;
+            limits::check_qos(will.qos)?;
+            options = options.will(will.clone());
+        }
+        let username = self.login();
+        if !username.is_empty() || self.password.is_some() {
+            let password = self.password.as_ref().map(|password| Bytes::copy_from_slice(password));
+            options = options.login(&username, password)?;
+        }
+        options.validate()?;
+        Ok(options)
+    }
+
+    /// The user name: the user's own, the custom authorizer's parameters, the metrics.
+    fn login(&self) -> Zeroizing<String> {
+        let own = self.username.as_deref().unwrap_or_default();
+        let mut username = match &self.door {
+            Door::CustomAuthorizer(parameters) => parameters.username(own),
+            _ => Zeroizing::new(own.to_owned()),
+        };
+        if self.metrics {
+            let separator = if username.contains('?') { '&' } else { '?' };
+            username.push(separator);
+            username.push_str(concat!("SDK=Rust&Version=", env!("CARGO_PKG_VERSION")));
+        }
+        username
+    }
+}
+
+/// AWS IoT Core takes one CONNECT per second for each client identifier.
+const CONNECT_INTERVAL: Duration = Duration::from_secs(1);
+
+fn generated_client_id() -> String {
+    format!("rust-{:016x}", random())
+}
+
+/// Random enough to be nobody else's: the standard library seeds its hashers from the operating system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
