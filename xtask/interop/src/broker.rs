@@ -51,6 +51,17 @@ impl Mosquitto {
         Ok(())
     }
 
+    /// Asks the broker to save what it has and to end, as the system does before it powers down.
+    pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
+        let id = self.child.id().ok_or("mosquitto has ended by itself")?;
+        let told = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
+        if !told.success() {
+            return Err(format!("kill -TERM {id}: {told}").into());
+        }
+        self.child.wait().await?;
+        Ok(())
+    }
+
     /// Starts it again with what it has on disk.
     pub(crate) async fn restart(&mut self) -> Result<(), Failure> {
         self.child = spawn(self.files.path())?;

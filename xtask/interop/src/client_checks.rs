@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use iot_session::layers::{Backoff, Reconnect};
+use iot_session::layers::{Backoff, DrainRate, OfflineQueue, Reconnect, Standard};
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Client, Config, Message, Messages, OpError, QoS, Status, TopicName, Version, Will, stack};
+use iot_session::{Client, Config, Message, Messages, OpError, QoS, TopicName, Version, Will, stack};
 use iot_transport::{
     BoxConnector, Connector, HttpProxy, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors, WebSocket,
 };
@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use crate::broker::Mosquitto;
 use crate::python::{self, PROXY_LOGIN, Server};
 use crate::report::{Failure, Report, ensure};
+use crate::session_checks;
 
 #[derive(Clone, Copy)]
-enum Door {
+pub(crate) enum Door {
     Plain,
     MutualTls,
     /// websockify with TLS in front of Mosquitto.
@@ -29,7 +30,7 @@ enum Door {
 
 /// Everything that is talked to.
 pub(crate) struct Servers {
-    mosquitto: Mosquitto,
+    pub(crate) mosquitto: Mosquitto,
     websockify: Server,
     proxy: Server,
     amqtt: Server,
@@ -45,9 +46,9 @@ impl Servers {
 
 /// One way to reach the broker.
 #[derive(Clone, Copy)]
-struct Way {
-    door: Door,
-    version: Version,
+pub(crate) struct Way {
+    pub(crate) door: Door,
+    pub(crate) version: Version,
 }
 
 pub(crate) async fn run(report: &mut Report) {
@@ -71,6 +72,7 @@ pub(crate) async fn run(report: &mut Report) {
             report.check(&format!("{name}, broker killed mid-stream"), killed(&mut servers, way)).await;
         }
     }
+    session_checks::run(report, &mut servers).await;
     let way = Way { door: Door::Amqtt, version: Version::V3_1_1 };
     report.check("amqtt, WebSocket, 3.1.1, QoS 0 and 1 both ways", both_ways(&servers, way)).await;
     report.check("amqtt, WebSocket, 3.1.1, will", will(&servers, way)).await;
@@ -80,28 +82,34 @@ pub(crate) async fn run(report: &mut Report) {
     report.check("mosquitto, proxy.py, wrong password", wrong_password(&servers)).await;
 }
 
-fn options(way: Way, client_id: &str) -> Result<ConnectOptions, Failure> {
+pub(crate) fn options(way: Way, client_id: &str) -> Result<ConnectOptions, Failure> {
     Ok(ConnectOptions::new(way.version, client_id)?)
 }
 
 /// A client, its driver spawned, not connected yet.
-fn client(servers: &Servers, way: Way, options: ConnectOptions) -> Result<(Client, JoinHandle<()>), Failure> {
+pub(crate) fn client(
+    servers: &Servers,
+    way: Way,
+    options: ConnectOptions,
+) -> Result<(Client, JoinHandle<()>), Failure> {
     let connector = connector(servers, way.door);
     let engine = Engine::new(options);
     let codec = engine.codec();
     let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(20));
-    let stage = stack(engine).layer(Reconnect::new(backoff)).into_stage();
+    let queue = OfflineQueue::unbounded().drain_rate(DrainRate::unlimited());
+    let standard = Standard { reconnect: Reconnect::new(backoff), queue, ..Standard::default() };
+    let stage = stack(engine).layer(standard).into_stage();
     let (client, driver) = iot_session::client(stage, codec, connector, Config::default());
     Ok((client, tokio::spawn(driver.run())))
 }
 
-async fn connected(servers: &Servers, way: Way, client_id: &str) -> Result<Client, Failure> {
+pub(crate) async fn connected(servers: &Servers, way: Way, client_id: &str) -> Result<Client, Failure> {
     let (client, _) = client(servers, way, options(way, client_id)?)?;
     client.connect().await?;
     Ok(client)
 }
 
-async fn receive(messages: &mut Messages) -> Result<Message, Failure> {
+pub(crate) async fn receive(messages: &mut Messages) -> Result<Message, Failure> {
     let next = tokio::time::timeout(Duration::from_secs(10), messages.next()).await;
     next.map_err(|_| "no message within 10 s")?.ok_or_else(|| "the stream has ended".into())
 }
@@ -203,40 +211,16 @@ async fn killed(servers: &mut Servers, way: Way) -> Result<String, Failure> {
     Ok(format!("{NUMBERS} numbers over {connections} connections, {} received twice", copies - NUMBERS))
 }
 
-/// Publishes each number until it is acknowledged by a server that has our subscription, one after another.
+/// Publishes each number once, whatever happens to the connection, one after another.
 async fn publish_numbers(client: Client, topic: &'static str, numbers: u32) -> Result<(), Failure> {
-    let mut subscribed_on = client.stats().connections;
     for n in 0..numbers {
-        loop {
-            match client.publish(Message::new(topic, n.to_string())?).await?.await {
-                // An acknowledgement of a new connection says nothing before the subscription is known to be there.
-                Ok(_) if client.stats().connections == subscribed_on => break,
-                Ok(_) | Err(OpError::Offline | OpError::Interrupted | OpError::TimedOut) => {
-                    subscribed_on = resubscribed(&client, topic).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Waits for the connection; subscribes again where the server lost the session with its life. The stream from before
-/// goes on: it still holds the filter when the new one is dropped. Gives the connection's number.
-async fn resubscribed(client: &Client, topic: &str) -> Result<u64, Failure> {
-    let patience = Duration::from_secs(10);
-    loop {
-        let status = client.status().wait_for(Status::is_connected).await.map(|status| status.clone());
-        let connection = client.stats().connections;
-        if matches!(status?, Status::Connected(connected) if connected.session_present) {
-            return Ok(connection);
-        }
-        match tokio::time::timeout(patience, client.subscribe(topic, QoS::AtLeastOnce)).await? {
-            Ok(_) if client.stats().connections == connection => return Ok(connection),
-            Ok(_) | Err(OpError::Offline | OpError::Interrupted | OpError::TimedOut) => {}
+        match client.publish(Message::new(topic, n.to_string())?).await?.await {
+            // A message whose answer is late is still sent again by the session.
+            Ok(_) | Err(OpError::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
 }
 
 fn builder(servers: &Servers) -> aws_iot::Builder {

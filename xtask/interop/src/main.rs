@@ -7,6 +7,7 @@ mod client_checks;
 mod emulator_checks;
 mod python;
 mod report;
+mod session_checks;
 
 use std::process::ExitCode;
 
