@@ -1,0 +1,139 @@
+//! A layer of one's own in the stack of a client: it publishes a heartbeat by itself while the session is up.
+//! With no arguments it starts a local AWS IoT Core and talks to that; the flags are those of the other samples.
+//! Shows: the five methods of a stage, time that comes from outside, operations of a layer's own whose ends stay inside,
+//! and where the builder puts the layer. docs/writing-a-layer.md explains it line by line.
+//! Exit codes: 0 done, 1 something failed, 2 wrong arguments.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_iot::{Client, Message, QoS};
+use clap::Parser;
+use examples::{ConnectionArgs, Failure, Interrupt, end, say, session};
+use heartbeat::Heartbeat;
+
+/// The layer. It knows nothing of sockets, tasks or clocks, so its test needs none either.
+mod heartbeat {
+    use std::time::Duration;
+
+    use aws_iot::crates::iot_session::stage::{Event, Gauges, Input, Layer, Op, OpId, Output, Owner, Stage};
+    use aws_iot::crates::iot_session::{Message, Nanos, Now};
+
+    /// Publishes `message` when the session comes up and then every so often while it is.
+    #[derive(Debug, Clone)]
+    pub struct Heartbeat {
+        pub message: Message,
+        pub every: Duration,
+    }
+
+    impl<S: Stage> Layer<S> for Heartbeat {
+        type Stage = HeartbeatStage<S>;
+
+        fn layer(self, inner: S) -> Self::Stage {
+            HeartbeatStage { inner, config: self, next: None, beats: 0 }
+        }
+    }
+
+    /// The running [`Heartbeat`].
+    #[derive(Debug)]
+    pub struct HeartbeatStage<S> {
+        inner: S,
+        config: Heartbeat,
+        /// When the next one is due; `None` while the session is down.
+        next: Option<Nanos>,
+        beats: u64,
+    }
+
+    /// Numbers from 16 on are free for layers of one's own.
+    const OWNER: Owner = Owner(16);
+
+    impl<S: Stage> Stage for HeartbeatStage<S> {
+        fn handle(&mut self, now: Now, input: Input) {
+            self.inner.handle(now, input); // nothing of it concerns this layer, not even Timeout: poll looks at the time
+        }
+
+        fn poll(&mut self, now: Now) -> Option<Output> {
+            loop {
+                match self.inner.poll(now) {
+                    // An operation of ours has ended: nobody above knows it.
+                    Some(Output::Event(Event::Done(id, _))) if id.owner() == OWNER => {}
+                    Some(output) => {
+                        match &output {
+                            Output::Event(Event::Connected(_)) => self.next = Some(now.mono),
+                            Output::Event(Event::Disconnected(_)) => self.next = None,
+                            _ => {}
+                        }
+                        return Some(output);
+                    }
+                    // The inner stage has said everything: only now may a layer issue operations of its own.
+                    None if self.next.is_some_and(|due| due <= now.mono) => {
+                        self.next = Some(now.mono.after(self.config.every));
+                        self.beats += 1;
+                        let heartbeat = self.config.message.clone().into_op();
+                        self.inner
+                            .handle(now, Input::Op(OpId::new(OWNER, self.beats), Op::Publish(heartbeat)));
+                    }
+                    None => return None,
+                }
+            }
+        }
+
+        fn deadline(&self) -> Option<Nanos> {
+            [self.next, self.inner.deadline()].into_iter().flatten().min()
+        }
+
+        fn ready(&self) -> bool {
+            self.inner.ready()
+        }
+
+        fn gauges(&self, gauges: &mut Gauges) {
+            self.inner.gauges(gauges);
+        }
+    }
+}
+
+/// Listens to the heartbeats that a layer of this very client publishes.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// The client id; the policy must allow it
+    #[arg(long = "clientId", default_value = "customLayer")]
+    client_id: String,
+    /// The topic of the heartbeat
+    #[arg(short, long, default_value = "sdk/test/heartbeat")]
+    topic: String,
+    /// Ends after this many
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    end(run(&Args::parse()).await)
+}
+
+async fn run(args: &Args) -> Result<(), Failure> {
+    let message = Message::new(args.topic.as_str(), "alive")
+        .map_err(|error| Failure::Usage(format!("{:?} is no topic: {error}", args.topic)))?
+        .qos(QoS::AtMostOnce)
+        .queue(false);
+    let interrupt = Interrupt::listen()?;
+    let (builder, emulator) = args.connection.builder().await?;
+    let builder = builder.layer(Heartbeat { message, every: Duration::from_secs(1) });
+    session((builder, emulator), &args.client_id, interrupt, async |client| listen(client, args).await).await
+}
+
+async fn listen(client: &Client, args: &Args) -> Result<(), Failure> {
+    let mut heartbeats = client.subscribe(args.topic.as_str(), QoS::AtMostOnce).await?;
+    for _ in 0..args.count {
+        let Some(heartbeat) = heartbeats.next().await else { break };
+        say(format_args!(
+            "Received on {}: {}",
+            heartbeat.topic(),
+            String::from_utf8_lossy(heartbeat.payload())
+        ))?;
+    }
+    Ok(())
+}
