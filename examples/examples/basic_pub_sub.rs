@@ -1,7 +1,7 @@
 //! Connects by mutual TLS, or by WebSocket with AWS credentials (-w), subscribes to a topic, publishes a numbered message
 //! once a second and prints what arrives. With no arguments it starts a local AWS IoT Core (the emulator) and talks to
 //! that; with -e and -c and -k, or -e and -w, to a real endpoint. `--count N` ends after N messages, Ctrl-C at any time.
-//! Shows: the builder, a subscription as a stream, outcomes of publishes, the status and what to do after an outage.
+//! Shows: the builder, a subscription as a stream, outcomes of publishes, the status; and that an outage needs nothing done.
 //! Exit codes: 0 done, 1 something failed, 2 wrong arguments.
 
 use std::process::ExitCode;
@@ -85,14 +85,13 @@ async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
     let mut waiting: Option<Ack> = None;
     let (mut sequence, mut finished) = (0u64, 0u64);
     while args.count.is_none_or(|count| finished < count) {
-        let online = status.borrow().is_connected();
         tokio::select! {
             message = next(&mut messages) => {
                 let Some(message) = message else { break };
                 finished += 1;
                 say(format_args!("Received on {}: {}", message.topic(), String::from_utf8_lossy(message.payload())))?;
             }
-            _ = ticks.tick(), if args.mode != Mode::Subscribe && waiting.is_none() && online => {
+            _ = ticks.tick(), if args.mode != Mode::Subscribe && waiting.is_none() => {
                 sequence += 1;
                 waiting = Some(client.publish(numbered(args, sequence)?).await?);
             }
@@ -110,18 +109,6 @@ async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
             Ok(()) = status.changed() => {
                 let now = status.borrow_and_update().clone();
                 report(&now)?;
-                // A session that the server has lost took the subscription with it.
-                if matches!(&now, Status::Connected(connected) if !connected.session_present) && messages.is_some() {
-                    match client.subscribe(args.topic.as_str(), QoS::AtLeastOnce).await {
-                        Ok(again) => {
-                            messages = Some(again);
-                            say(format_args!("Subscribed to {} again.", args.topic))?;
-                        }
-                        // The next connection tries again.
-                        Err(aws_iot::Error::Operation(OpError::Offline | OpError::Interrupted)) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
             }
         }
     }

@@ -21,9 +21,9 @@ mod heartbeat {
 
     /// Publishes `message` when the session comes up and then every so often while it is.
     #[derive(Debug, Clone)]
-    pub struct Heartbeat {
-        pub message: Message,
-        pub every: Duration,
+    pub(crate) struct Heartbeat {
+        pub(crate) message: Message,
+        pub(crate) every: Duration,
     }
 
     impl<S: Stage> Layer<S> for Heartbeat {
@@ -36,7 +36,7 @@ mod heartbeat {
 
     /// The running [`Heartbeat`].
     #[derive(Debug)]
-    pub struct HeartbeatStage<S> {
+    pub(crate) struct HeartbeatStage<S> {
         inner: S,
         config: Heartbeat,
         /// When the next one is due; `None` while the session is down.
@@ -136,4 +136,68 @@ async fn listen(client: &Client, args: &Args) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use aws_iot::crates::iot_session::stage::{
+        Connected, Event, Gauges, Input, Layer, Op, OpId, Output, Owner, Receipt, Stage,
+    };
+    use aws_iot::crates::iot_session::{Nanos, Now};
+
+    use super::*;
+
+    /// Stands for all that is inside: says what it is told to say, and notes when it is asked to publish.
+    #[derive(Default)]
+    struct Inner {
+        says: VecDeque<Output>,
+        published: Vec<u64>,
+    }
+
+    impl Stage for &mut Inner {
+        fn handle(&mut self, now: Now, input: Input) {
+            if let Input::Op(_, Op::Publish(_)) = input {
+                self.published.push(now.mono.to_duration().as_secs());
+            }
+        }
+
+        fn poll(&mut self, _now: Now) -> Option<Output> {
+            self.says.pop_front()
+        }
+
+        fn deadline(&self) -> Option<Nanos> {
+            None
+        }
+
+        fn ready(&self) -> bool {
+            true
+        }
+
+        fn gauges(&self, _gauges: &mut Gauges) {}
+    }
+
+    #[test]
+    fn it_beats_at_once_and_then_every_minute_while_the_session_is_up() {
+        let mut inner = Inner::default();
+        inner.says.push_back(Output::Event(Event::Connected(Connected::default())));
+        // The end of a heartbeat stays inside; that of an operation of the application's does not.
+        inner.says.push_back(Output::Event(Event::Done(OpId::new(Owner(16), 1), Ok(Receipt::Sent))));
+        inner.says.push_back(Output::Event(Event::Done(OpId::new(Owner::APPLICATION, 1), Ok(Receipt::Sent))));
+        let message = Message::new("alive", "").unwrap();
+        let mut stage = Heartbeat { message, every: Duration::from_secs(60) }.layer(&mut inner);
+        let mut now = Now::mono(Nanos::ZERO);
+        let mut outputs = 0;
+        for _ in 0..3 {
+            while stage.poll(now).is_some() {
+                outputs += 1;
+            }
+            now = Now::mono(stage.deadline().unwrap());
+            stage.handle(now, Input::Timeout);
+        }
+        assert_eq!(outputs, 2);
+        assert_eq!(now.mono, Nanos::ZERO.after(Duration::from_secs(180)));
+        assert_eq!(inner.published, [0, 60, 120]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The frame of a sample: connected, talking until it is done or interrupted, disconnected.
 
-use aws_iot::{Builder, Client};
+use aws_iot::{Builder, Client, Layers};
 use iot_emulator::Emulator;
 
 use crate::{Failure, Interrupt, say};
@@ -10,8 +10,8 @@ use crate::{Failure, Interrupt, say};
 ///
 /// # Errors
 /// What the sample says, or why there is no connection.
-pub async fn session(
-    (builder, emulator): (Builder, Option<Emulator>),
+pub async fn session<L: Layers>(
+    (builder, emulator): (Builder<L>, Option<Emulator>),
     client_id: &str,
     mut interrupt: Interrupt,
     talk: impl AsyncFnOnce(&Client) -> Result<(), Failure>,

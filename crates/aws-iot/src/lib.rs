@@ -6,6 +6,7 @@ mod client;
 mod door;
 mod entry;
 mod error;
+mod layers;
 mod limits;
 mod start;
 
@@ -33,6 +34,7 @@ pub use iot_transport::{
     Address, Attempt, BoxConnector, ConnectError, Connector, CustomAuthorizer, Identity, InvalidAddress,
     Material, TlsOptions, TrustAnchors, UnknownRegion, from_fn, region_of,
 };
+pub use layers::Layers;
 pub use limits::{Limit, LimitExceeded};
 
 /// The layers below, for what this facade does not offer.

@@ -4,9 +4,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
-use iot_session::layers::{Random, Reconnect, Standard, StandardStage};
+use iot_session::layers::{Random, Reconnect, Standard};
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Config, Layer, stack};
+use iot_session::{Config, stack};
 use iot_transport::{Address, BoxConnector};
 use zeroize::Zeroizing;
 
@@ -14,6 +14,7 @@ use crate::builder::Builder;
 use crate::client::Client;
 use crate::door::Door;
 use crate::error::Error;
+use crate::layers::Layers;
 use crate::limits;
 
 impl<L> Builder<L> {
@@ -27,7 +28,7 @@ impl<L> Builder<L> {
     /// Nothing is left behind.
     pub async fn connect(self) -> Result<Client, Error>
     where
-        L: Layer<StandardStage<Engine>, Stage: Send + 'static>,
+        L: Layers,
     {
         let session = self.start()?;
         session.connect().await?;
@@ -41,7 +42,7 @@ impl<L> Builder<L> {
     /// What is wrong with a setting or a file, or that there is no tokio runtime.
     pub async fn connect_lazily(self) -> Result<Client, Error>
     where
-        L: Layer<StandardStage<Engine>, Stage: Send + 'static>,
+        L: Layers,
     {
         let session = self.start()?;
         session.connect_lazily().await?;
@@ -51,7 +52,7 @@ impl<L> Builder<L> {
     /// Everything but the connection.
     fn start(self) -> Result<iot_session::Client, Error>
     where
-        L: Layer<StandardStage<Engine>, Stage: Send + 'static>,
+        L: Layers,
     {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let connector = self.connector()?;
@@ -64,7 +65,7 @@ impl<L> Builder<L> {
             .jitter(self.jitter, Random::seeded(random()));
         let standard =
             Standard { queue: self.offline_queue, reconnect, pacing: self.pacing, ..Standard::default() };
-        let stage = stack(engine).layer(standard).layer(self.layers).into_stage();
+        let stage = self.layers.around(stack(engine).layer(standard).into_stage());
         let config = Config {
             connect_timeout: self.connect_timeout,
             explain: Some(iot_transport::explain_io),

@@ -1,5 +1,6 @@
 //! Whole client stacks and the local AWS IoT Core's broker on one invented clock: no socket, no task, no waiting.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use aws_iot::crates::iot_session::layers::Standard;
@@ -107,7 +108,7 @@ impl World {
         }
     }
 
-    pub(crate) fn publish(&mut self, at: At, topic: &str, payload: impl ToString, qos: QoS) -> OpId {
+    pub(crate) fn publish(&mut self, at: At, topic: &str, payload: impl Display, qos: QoS) -> OpId {
         let message = Message::new(topic, payload.to_string()).unwrap().qos(qos);
         self.op(at, Op::Publish(message.into_op()))
     }
@@ -323,7 +324,7 @@ impl World {
                 Output::Send { connection, packet, .. } => self.send(connection, &packet),
                 Output::Close(connection) | Output::Abort(connection) => {
                     let error = LinkError::new("the server closed the connection", true).by_peer();
-                    self.gone(connection, error);
+                    self.gone(connection, &error);
                 }
                 other => panic!("{other:?}"),
             }
@@ -353,11 +354,11 @@ impl World {
         }
         if cut {
             self.broker.closed(self.now.to_duration(), connection);
-            self.gone(connection, LinkError::new("the network is gone", true));
+            self.gone(connection, &LinkError::new("the network is gone", true));
         }
     }
 
-    fn gone(&mut self, connection: ConnectionId, error: LinkError) {
+    fn gone(&mut self, connection: ConnectionId, error: &LinkError) {
         for client in &mut self.clients {
             if client.link.as_ref().is_some_and(|link| link.id == connection) {
                 client.link = None;

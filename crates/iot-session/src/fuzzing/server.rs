@@ -166,7 +166,7 @@ impl Server {
             }
             _ => {}
         }
-        Some(self.bytes(packet))
+        Some(self.bytes(&packet))
     }
 
     /// Throws the next answer away.
@@ -183,15 +183,13 @@ impl Server {
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
         let id = PacketId::new(self.next_id)?;
         let publish = Publish::new(topic, "x");
-        Some(self.bytes(match qos {
-            0 => publish.into(),
-            _ => publish.at_least_once(id).into(),
-        }))
+        let publish = if qos == 0 { publish } else { publish.at_least_once(id) };
+        Some(self.bytes(&publish.into()))
     }
 
-    fn bytes(&mut self, packet: Packet) -> BytesMut {
+    fn bytes(&mut self, packet: &Packet) -> BytesMut {
         let mut bytes = BytesMut::new();
-        if let Err(error) = self.codec.encode(&packet, &mut bytes) {
+        if let Err(error) = self.codec.encode(packet, &mut bytes) {
             panic!("the server's {packet:?}: {error}");
         }
         bytes

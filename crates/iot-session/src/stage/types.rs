@@ -290,6 +290,26 @@ pub struct Connected {
     pub info: Option<Arc<ServerInfo>>,
 }
 
+impl Default for Connected {
+    /// What a server that says nothing means: no session, no keep-alive, no limits. For tests of layers.
+    fn default() -> Self {
+        Self {
+            session_present: false,
+            keep_alive: 0,
+            window: u16::MAX,
+            session_expiry: 0,
+            max_packet_size: u32::MAX,
+            max_qos: QoS::ExactlyOnce,
+            retain: true,
+            wildcards: true,
+            shared: true,
+            subscription_identifiers: true,
+            topic_alias_maximum: 0,
+            info: None,
+        }
+    }
+}
+
 /// What a server may have said in CONNACK besides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
