@@ -5,6 +5,11 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+/// The guide's examples, as well.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-a-layer.md")]
+mod guide {}
+
 mod connection;
 mod interrupt;
 mod session;
