@@ -9,5 +9,6 @@
 )]
 
 mod faults;
+mod invariants;
 mod reference;
 mod world;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_iot::crates::iot_session::layers::Standard;
 use aws_iot::crates::iot_session::proto::{ConnectOptions, Engine};
 use aws_iot::crates::iot_session::stage::{
-    Connected, Disconnected, Event, LinkUp, Notice, Op, OpId, Owner, Receipt, Stage, SubscribeOp,
+    Connected, Disconnected, Event, Gauges, LinkUp, Notice, Op, OpId, Owner, Receipt, Stage, SubscribeOp,
     UnsubscribeOp,
 };
 use aws_iot::crates::iot_session::{
@@ -45,6 +45,7 @@ struct Client {
     cut_after: Option<usize>,
     ops: u64,
     events: Vec<(Nanos, Event)>,
+    timeouts: usize,
     dials: Vec<Nanos>,
     received: Vec<(Nanos, String, String)>,
     sent: Vec<(Nanos, Packet)>,
@@ -80,6 +81,7 @@ impl World {
             cut_after: None,
             ops: 0,
             events: Vec::new(),
+            timeouts: 0,
             dials: Vec::new(),
             received: Vec::new(),
             sent: Vec::new(),
@@ -164,6 +166,15 @@ impl World {
         self.settle();
     }
 
+    /// Bytes that no broker sends.
+    pub(crate) fn inject(&mut self, at: At, bytes: &[u8]) {
+        let now = Now::mono(self.now);
+        if self.clients[at.0].link.is_some() {
+            self.clients[at.0].machine.handle_input(now, &mut BytesMut::from(bytes));
+        }
+        self.settle();
+    }
+
     /// Lets time pass; every timer fires at its very instant.
     pub(crate) fn pass(&mut self, duration: Duration) {
         let end = self.now.after(duration);
@@ -177,6 +188,7 @@ impl World {
             }
             for client in &mut self.clients {
                 if client.machine.poll_timeout().is_some_and(|at| at <= self.now) {
+                    client.timeouts += 1;
                     client.machine.handle_timeout(Now::mono(self.now));
                 }
             }
@@ -207,6 +219,25 @@ impl World {
     /// The payloads that a client's application has received, in order.
     pub(crate) fn received(&self, at: At) -> Vec<&str> {
         self.clients[at.0].received.iter().map(|(_, _, payload)| payload.as_str()).collect()
+    }
+
+    /// When they came.
+    pub(crate) fn received_at(&self, at: At) -> Vec<Nanos> {
+        self.clients[at.0].received.iter().map(|(when, ..)| *when).collect()
+    }
+
+    pub(crate) fn gauges(&self, at: At) -> Gauges {
+        self.clients[at.0].machine.gauges()
+    }
+
+    /// How often a timer fired.
+    pub(crate) fn timeouts(&self, at: At) -> usize {
+        self.clients[at.0].timeouts
+    }
+
+    /// All that was told, and when.
+    pub(crate) fn history(&self, at: At) -> Vec<String> {
+        self.clients[at.0].events.iter().map(|(at, event)| format!("{at:?} {event:?}")).collect()
     }
 
     pub(crate) fn dials(&self, at: At) -> &[Nanos] {
