@@ -10,6 +10,7 @@
 #[cfg(feature = "tokio")]
 pub mod link;
 pub mod script;
+pub mod subscriptions;
 pub mod world;
 
 use std::time::Duration;
