@@ -175,7 +175,7 @@ fn what_was_never_sent_comes_back_at_any_quality_of_service() {
 }
 
 #[test]
-fn a_message_that_comes_back_has_lived_meanwhile() {
+fn a_message_that_comes_back_after_it_was_sent_has_no_time_to_live_any_more() {
     let (mut rig, caught) = catching(options(Version::V5));
     let ttl = NonZeroU32::new(3000);
     rig.op(Op::Publish(PublishOp { ttl, ..numbered(0) }));
@@ -183,8 +183,8 @@ fn a_message_that_comes_back_has_lived_meanwhile() {
     rig.op(Op::Publish(PublishOp { ttl, ..numbered(1) }));
     rig.advance(Duration::from_millis(2500));
     rig.link_down();
-    let left: Vec<_> = caught.borrow().iter().map(|(_, op)| op.ttl.unwrap().get()).collect();
-    assert_eq!(left, [1, 500], "the first is over, and says so at once");
+    let left: Vec<_> = caught.borrow().iter().map(|(_, op)| op.ttl).collect();
+    assert_eq!(left, [None, None], "it may have arrived: that it expired would say that it was not sent");
 }
 
 #[test]

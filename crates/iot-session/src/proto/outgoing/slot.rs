@@ -94,7 +94,8 @@ impl Slot {
             Waiting::Publish(publish)
                 if publish.resend && !(self.was_sent && publish.qos == QoS::ExactlyOnce) =>
             {
-                let ttl = publish.ttl.map(|ttl| left(ttl, self.issued, now));
+                // What was sent has waited for a connection once; whether it arrived, nobody can say.
+                let ttl = publish.ttl.filter(|_| !self.was_sent).map(|ttl| left(ttl, self.issued, now));
                 // The identifier is no one's any more.
                 let message = publish.publish.at_most_once();
                 Ended::Returned(op, Box::new(PublishOp { publish: message, ttl, ..publish }))
