@@ -51,7 +51,7 @@ async fn messages_go_both_ways_in_both_versions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn publishers_wait_while_the_window_is_full_and_a_dropped_wait_sends_nothing() {
+async fn invariant_9_a_dropped_wait_for_room_sends_nothing() {
     let links = Links::default();
     let mut server = links.add(1 << 16);
     let config = Config { commands: 1, ..Config::default() };

@@ -49,7 +49,7 @@ async fn dropping_a_subscription_unsubscribes_when_it_was_the_last_of_its_filter
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscribe_dropped_early_leaves_no_subscription() {
+async fn invariant_9_a_subscribe_dropped_early_leaves_no_subscription() {
     let (client, mut server, _links) = connected(Version::V5, Config::default()).await;
     let mut subscribe = Box::pin(client.subscribe("a", QoS::AtLeastOnce));
     let packet = tokio::select! {
@@ -78,7 +78,7 @@ async fn a_refused_subscription_is_an_error_with_the_servers_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stuck_subscriber_holds_back_its_acknowledgements_but_neither_pings_nor_others() {
+async fn invariant_4_a_stuck_subscriber_holds_back_its_acknowledgements_but_neither_pings_nor_others() {
     let config = Config { inbox: 2, inbox_timeout: secs(600), ..Config::default() };
     let (client, mut server, _links) = connected(Version::V5, config).await;
     let mut stuck = subscribed(&client, &mut server, "slow").await;
