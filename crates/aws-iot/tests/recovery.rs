@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_iot::crates::iot_session::stage::{Event, Gauges, Input, Layer, Output, Stage};
 use aws_iot::crates::iot_session::{Nanos, Now};
 use aws_iot::{
-    Backoff, Builder, Delivery, DrainRate, DropPolicy, Dropped, Limit, Material, Message, OfflineQueue, OpError,
-    QoS, Status, TryPublishError, Version,
+    Backoff, Builder, Delivery, DrainRate, DropPolicy, Dropped, Limit, Material, Message, OfflineQueue,
+    OpError, QoS, Status, TryPublishError, Version,
 };
 use iot_emulator::Emulator;
 
@@ -45,7 +45,11 @@ async fn a_device_that_boots_offline_publishes_and_subscribes_and_is_served_late
         client.online().await.unwrap();
         let mut messages = subscribed.await.unwrap().unwrap();
         assert!(matches!(ack.await, Ok(Delivery::Acked(_))), "{version}");
-        assert_eq!(messages.next().await.unwrap().payload(), b"made offline", "subscribed before it was sent");
+        assert_eq!(
+            messages.next().await.unwrap().payload(),
+            b"made offline",
+            "subscribed before it was sent"
+        );
         client.disconnect().await.unwrap();
     }
 }

@@ -1,12 +1,12 @@
 //! Which subscriber gets which message.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_codec::packet::Publish;
-use mqtt_codec::{QoS, TopicFilter, matches};
+use mqtt_codec::{QoS, TopicFilter, TopicTree, matches};
 use tokio::sync::mpsc;
 
 use super::Config;
@@ -24,7 +24,6 @@ struct Route {
     ticket: u64,
     /// Counts routes.
     number: u64,
-    filter: TopicFilter,
     qos: QoS,
     /// The subscription is in force.
     granted: bool,
@@ -44,7 +43,10 @@ struct Held {
 /// such QoS 1 messages are held unacknowledged for a while.
 #[derive(Debug)]
 pub(super) struct Router {
-    routes: Vec<Route>,
+    /// The subscribers of each filter; no list is empty.
+    routes: TopicTree<Vec<Route>>,
+    /// What each ticket subscribed.
+    tickets: HashMap<u64, TopicFilter>,
     next_number: u64,
     signals: mpsc::UnboundedSender<Signal>,
     shared: Arc<Shared>,
@@ -65,7 +67,8 @@ pub(super) struct Router {
 impl Router {
     pub(super) fn new(signals: mpsc::UnboundedSender<Signal>, shared: Arc<Shared>, config: &Config) -> Self {
         Self {
-            routes: Vec::new(),
+            routes: TopicTree::new(),
+            tickets: HashMap::new(),
             next_number: 0,
             signals,
             shared,
@@ -94,9 +97,15 @@ impl Router {
     ) -> (QoS, Vec<AckToken>) {
         let number = self.next_number;
         self.next_number = self.next_number.saturating_add(1);
-        let others = self.routes.iter().filter(|route| route.filter == *filter).map(|route| route.qos);
-        let needed = others.max().map_or(qos, |others| others.max(qos));
-        self.routes.push(Route { ticket, number, filter: filter.clone(), qos, granted: false, inbox });
+        let route = Route { ticket, number, qos, granted: false, inbox };
+        self.tickets.insert(ticket, filter.clone());
+        let needed = if let Some(routes) = self.routes.get_mut(filter) {
+            routes.push(route);
+            routes.iter().map(|route| route.qos).max().unwrap_or(qos)
+        } else {
+            self.routes.insert(filter, vec![route]);
+            qos
+        };
         let (matching, rest) =
             std::mem::take(&mut self.held).into_iter().partition::<VecDeque<_>, _>(|held| {
                 matches(filter.text().as_bytes(), held.publish.topic_bytes())
@@ -110,17 +119,17 @@ impl Router {
 
     /// The server agreed.
     pub(super) fn granted(&mut self, ticket: u64) {
-        if let Some(route) = self.routes.iter_mut().find(|route| route.ticket == ticket) {
+        let routes = self.tickets.get(&ticket).and_then(|filter| self.routes.get_mut(filter));
+        if let Some(route) = routes.into_iter().flatten().find(|route| route.ticket == ticket) {
             route.granted = true;
         }
     }
 
     /// Ends a route. Gives its filter when nobody else holds it, so that it can be unsubscribed.
     pub(super) fn remove(&mut self, ticket: u64) -> Option<TopicFilter> {
-        let at = self.routes.iter().position(|route| route.ticket == ticket)?;
-        let route = self.routes.swap_remove(at);
-        route.inbox.close(Ended::Unsubscribed);
-        (!self.routes.iter().any(|other| other.filter == route.filter)).then_some(route.filter)
+        let filter = self.tickets.get(&ticket)?.clone();
+        self.end(Ended::Unsubscribed, &filter, |route| route.ticket == ticket);
+        self.routes.get(&filter).is_none().then_some(filter)
     }
 
     /// The number of the next route: routes added from now on are not below it.
@@ -130,22 +139,23 @@ impl Router {
 
     /// Ends all routes of a filter that were there before the route with this number.
     pub(super) fn unsubscribed(&mut self, filter: &TopicFilter, before: u64) {
-        self.end(Ended::Unsubscribed, |route| route.filter == *filter && route.number < before);
+        self.end(Ended::Unsubscribed, filter, |route| route.number < before);
     }
 
     /// The filter is in force no more and will not be again. Those who are just asking for it get an answer of their own.
     pub(super) fn quarantined(&mut self, filter: &TopicFilter, why: Quarantine) {
-        self.end(Ended::Quarantined(why), |route| route.filter == *filter && route.granted);
+        self.end(Ended::Quarantined(why), filter, |route| route.granted);
     }
 
-    fn end(&mut self, why: Ended, which: impl Fn(&Route) -> bool) {
-        self.routes.retain(|route| {
-            let ends = which(route);
-            if ends {
-                route.inbox.close(why);
-            }
-            !ends
-        });
+    fn end(&mut self, why: Ended, filter: &TopicFilter, which: impl Fn(&Route) -> bool) {
+        let Some(routes) = self.routes.get_mut(filter) else { return };
+        for route in routes.extract_if(.., |route| which(route)) {
+            self.tickets.remove(&route.ticket);
+            route.inbox.close(why);
+        }
+        if routes.is_empty() {
+            self.routes.remove(filter);
+        }
     }
 
     // --- connections ---
@@ -166,7 +176,7 @@ impl Router {
     /// The session is up.
     pub(super) fn connected(&mut self, now: Nanos, session_present: bool) {
         self.hold_until = Some(if session_present { now.after(self.hold) } else { now });
-        for route in &self.routes {
+        for route in self.routes.values().flatten() {
             if session_present {
                 // The server sends again what was not acknowledged: what still waits would come twice.
                 route.inbox.forget_waiting(self.epoch);
@@ -201,7 +211,7 @@ impl Router {
         if let Some(token) = token
             && self.hold_until.is_some_and(|until| now < until)
             && self.held.len() < self.hold_limit
-            && !self.routes.iter().any(|route| matches(route.filter.text().as_bytes(), publish.topic_bytes()))
+            && self.routes.matches(publish.topic_bytes()).next().is_none()
         {
             self.held.push_back(Held { publish, token });
             return None;
@@ -225,13 +235,15 @@ impl Router {
             return;
         }
         self.look_at = None;
-        for route in &self.routes {
+        for route in self.routes.values().flatten() {
             let Some(due) = route.inbox.waits_since().map(|since| since.after(self.patience)) else {
                 continue;
             };
             if due <= now {
                 self.shared.counters.overdue.add(route.inbox.lag() as u64);
-                self.shared.board.post(&Notice::Lagging { filter: route.filter.clone() });
+                if let Some(filter) = self.tickets.get(&route.ticket) {
+                    self.shared.board.post(&Notice::Lagging { filter: filter.clone() });
+                }
             } else {
                 self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
             }
@@ -248,10 +260,7 @@ impl Router {
     fn route(&mut self, now: Nanos, message: &Message, token: Option<AckToken>) -> Routed {
         let mut shared: Option<Arc<Unaccepted>> = None;
         let mut anywhere = false;
-        for route in &self.routes {
-            if !matches(route.filter.text().as_bytes(), message.topic().as_bytes()) {
-                continue;
-            }
+        for route in self.routes.matches(message.topic().as_bytes()).flatten() {
             anywhere = true;
             let wait = token.map(|token| {
                 let (shared, signals) = (&mut shared, &self.signals);
@@ -277,7 +286,7 @@ impl Router {
 impl Drop for Router {
     /// The driver ends, whichever way: all subscribers are told.
     fn drop(&mut self) {
-        for route in &self.routes {
+        for route in self.routes.values().flatten() {
             route.inbox.close(Ended::Closed);
         }
         self.shared.board.close();
