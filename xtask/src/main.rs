@@ -61,7 +61,10 @@ enum Command {
     ///
     /// Installs Mosquitto where it can (Debian and Ubuntu, as root) and says what to install where it cannot. All of
     /// it runs on free loopback ports.
-    Interop,
+    Interop {
+        /// Run only the checks whose names have these words, such as "QoS 2".
+        only: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,7 +115,7 @@ fn main() -> ExitCode {
         Command::Trees => xtask::trees::run(),
         Command::Conformance { summary } => xtask::conformance::run(summary),
         Command::NoStd => xtask::no_std::run(),
-        Command::Interop => xtask::interop::run(),
+        Command::Interop { only } => xtask::interop::run(only.as_deref()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

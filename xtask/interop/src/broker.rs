@@ -23,12 +23,17 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     pub(crate) async fn start() -> Result<Self, Failure> {
+        Self::with_window(0).await
+    }
+
+    /// With this Receive Maximum; 0: none.
+    pub(crate) async fn with_window(messages: u16) -> Result<Self, Failure> {
         let files = TempDir::new()?;
         write_certificates(files.path())?;
         let (plain_port, tls_port) = (free_port()?, free_port()?);
         let dir = files.path().display();
         let config = format!(
-            "per_listener_settings false\nallow_anonymous true\nmax_inflight_messages 0\nset_tcp_nodelay true\n\
+            "per_listener_settings false\nallow_anonymous true\nmax_inflight_messages {messages}\nset_tcp_nodelay true\n\
              persistence true\npersistence_location {dir}/\nautosave_interval 1\nautosave_on_changes true\n\
              listener {plain_port} 127.0.0.1\n\
              listener {tls_port} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
@@ -48,17 +53,6 @@ impl Mosquitto {
     /// Kills the broker the hard way.
     pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
         self.child.kill().await?;
-        Ok(())
-    }
-
-    /// Asks the broker to save what it has and to end, as the system does before it powers down.
-    pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
-        let id = self.child.id().ok_or("mosquitto has ended by itself")?;
-        let told = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
-        if !told.success() {
-            return Err(format!("kill -TERM {id}: {told}").into());
-        }
-        self.child.wait().await?;
         Ok(())
     }
 

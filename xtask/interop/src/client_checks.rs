@@ -92,7 +92,15 @@ pub(crate) fn client(
     way: Way,
     options: ConnectOptions,
 ) -> Result<(Client, JoinHandle<()>), Failure> {
-    let connector = connector(servers, way.door);
+    Ok(spawned(connector(servers, way.door), options))
+}
+
+/// The same over a connector of one's own.
+pub(crate) fn client_over(connector: impl Connector, options: ConnectOptions) -> Client {
+    spawned(connector, options).0
+}
+
+fn spawned(connector: impl Connector, options: ConnectOptions) -> (Client, JoinHandle<()>) {
     let engine = Engine::new(options);
     let codec = engine.codec();
     let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(20));
@@ -100,7 +108,7 @@ pub(crate) fn client(
     let standard = Standard { reconnect: Reconnect::new(backoff), queue, ..Standard::default() };
     let stage = stack(engine).layer(standard).into_stage();
     let (client, driver) = iot_session::client(stage, codec, connector, Config::default());
-    Ok((client, tokio::spawn(driver.run())))
+    (client, tokio::spawn(driver.run()))
 }
 
 pub(crate) async fn connected(servers: &Servers, way: Way, client_id: &str) -> Result<Client, Failure> {

@@ -15,7 +15,7 @@ use report::Report;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut report = Report::default();
+    let mut report = Report::new(std::env::args().nth(1));
     client_checks::run(&mut report).await;
     emulator_checks::run(&mut report).await;
     report.close()

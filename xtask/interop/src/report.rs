@@ -13,17 +13,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct Report {
+    /// Only checks whose names have these words are run.
+    only: Option<String>,
     passed: usize,
     failed: usize,
 }
 
 impl Report {
+    /// `only`: words in the names of the checks to run; without them all are.
+    pub(crate) fn new(only: Option<String>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// Runs a check; what it returns stands behind its line.
     pub(crate) async fn check<T: Display>(
         &mut self,
         name: &str,
         check: impl Future<Output = Result<T, Failure>>,
     ) {
+        if self.only.as_ref().is_some_and(|words| !name.contains(words.as_str())) {
+            return;
+        }
         let outcome = tokio::time::timeout(PATIENCE, check).await;
         match outcome {
             Ok(Ok(detail)) => {
