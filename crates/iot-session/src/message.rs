@@ -138,6 +138,13 @@ impl Message {
         Self { op: PublishOp { publish: self.op.publish.detach(), ..self.op.clone() } }
     }
 
+    /// The same message, delivered once more.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn again(mut self) -> Self {
+        self.op.publish = self.op.publish.with_dup(true);
+        self
+    }
+
     /// Whether [`time_to_live`](Self::time_to_live) is set.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_bounded_in_time(&self) -> bool {

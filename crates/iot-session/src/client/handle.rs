@@ -129,7 +129,8 @@ impl Client {
     }
 
     /// Begins to connect and returns at once: for devices that boot without a network. The first attempt is repeated
-    /// like all others, as long as repeating can help. How it goes shows in [`status`](Self::status);
+    /// like all others, also after an error that repeating alone does not heal: the device's certificate may be
+    /// registered later. How it goes, and whether repeating can help, shows in [`status`](Self::status);
     /// [`online`](Self::online) waits for it.
     ///
     /// ```

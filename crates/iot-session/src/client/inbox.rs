@@ -13,12 +13,14 @@ use crate::message::Message;
 use crate::stage::AckToken;
 use crate::time::Nanos;
 
-/// What subscribers tell the driver. Each subscription releases its route once, and each token is accepted once, so
-/// the channel is bounded by what exists.
+/// What subscribers tell the driver. Each subscription releases its route once, and each token is accepted or withheld
+/// once, so the channel is bounded by what exists.
 #[derive(Debug)]
 pub(super) enum Signal {
     /// Everyone took the message.
     Accepted(AckToken),
+    /// Somebody wants this QoS 2 message to stay unacknowledged.
+    Withheld(Message, AckToken),
     /// The subscriber of this route went away.
     Released(u64),
 }
@@ -31,15 +33,24 @@ pub(super) struct Unaccepted {
     since: Nanos,
     /// Some holder wants it to stay unacknowledged.
     withheld: AtomicBool,
+    /// At QoS 2 the message: the server will not send it again for us to deliver.
+    again: Option<Message>,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
 impl Unaccepted {
-    pub(super) fn new(token: AckToken, since: Nanos, signals: mpsc::UnboundedSender<Signal>) -> Self {
-        Self { token, since, withheld: AtomicBool::new(false), signals }
+    pub(super) fn new(
+        message: &Message,
+        token: AckToken,
+        since: Nanos,
+        signals: mpsc::UnboundedSender<Signal>,
+    ) -> Self {
+        let again = token.is_exactly_once().then(|| message.clone());
+        Self { token, since, withheld: AtomicBool::new(false), again, signals }
     }
 
-    /// Nobody accepts it any more: the server sends it again in the session's next connection.
+    /// Nobody accepts it any more: it comes again with the session's next connection. At QoS 1 the server sends it, at
+    /// QoS 2 the router keeps it.
     pub(super) fn withhold(&self) {
         self.withheld.store(true, Ordering::Release);
     }
@@ -47,10 +58,13 @@ impl Unaccepted {
 
 impl Drop for Unaccepted {
     fn drop(&mut self) {
-        if !*self.withheld.get_mut() {
-            // Without a driver there is no connection to acknowledge on.
-            let _ = self.signals.send(Signal::Accepted(self.token));
-        }
+        let signal = match (*self.withheld.get_mut(), self.again.take()) {
+            (false, _) => Signal::Accepted(self.token),
+            (true, Some(message)) => Signal::Withheld(message, self.token),
+            (true, None) => return,
+        };
+        // Without a driver there is no connection to acknowledge on.
+        let _ = self.signals.send(signal);
     }
 }
 
@@ -69,7 +83,7 @@ struct State {
 
 /// One subscriber's queue.
 ///
-/// QoS 1 messages within the capacity are taken at once, those beyond it wait unacknowledged until they move up. With
+/// QoS 1 and 2 messages within the capacity are taken at once, those beyond it wait unacknowledged until they move up. With
 /// manual acknowledgement all of them wait until the subscriber says so.
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -139,6 +153,11 @@ impl Inbox {
         Poll::Ready(Some(entry))
     }
 
+    /// Whether the subscriber acknowledges by itself.
+    pub(super) fn is_manual(&self) -> bool {
+        self.manual
+    }
+
     /// Since when the oldest message waits beyond the capacity. With manual acknowledgement nothing does: it takes what
     /// time it wants.
     pub(super) fn waits_since(&self) -> Option<Nanos> {
@@ -158,13 +177,15 @@ impl Inbox {
         tokens.len()
     }
 
-    /// Lets go of what waits, was not taken, and is not of the connection `present`.
+    /// Lets go of what waits, was not taken, and is not of the connection `present`. QoS 2 messages stay: they are
+    /// delivered once only.
     pub(super) fn forget_waiting(&self, present: Option<NonZeroU32>) {
         let mut state = self.lock();
         let queue = std::mem::take(&mut state.queue);
+        let comes_again = |token: AckToken| !token.is_exactly_once() && Some(token.epoch) != present;
         let (waiting, rest): (VecDeque<_>, VecDeque<_>) = queue
             .into_iter()
-            .partition(|(_, unaccepted)| unaccepted.as_ref().is_some_and(|u| Some(u.token.epoch) != present));
+            .partition(|(_, unaccepted)| unaccepted.as_ref().is_some_and(|u| comes_again(u.token)));
         state.queue = rest;
         drop(state);
         drop(waiting);

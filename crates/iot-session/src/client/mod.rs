@@ -42,20 +42,20 @@ pub struct Config {
     /// How many publishes wait in the channel between handle and driver, and how many requests in theirs; a call waits
     /// for room beyond it. Default: 64, at least 1.
     pub commands: usize,
-    /// How many messages a subscription holds for its reader. Beyond it QoS 0 messages are dropped and counted, QoS 1
-    /// messages stay unacknowledged. Default: 256, at least 1.
+    /// How many messages a subscription holds for its reader. Beyond it QoS 0 messages are dropped and counted,
+    /// those of QoS 1 and 2 stay unacknowledged. Default: 256, at least 1.
     pub inbox: usize,
-    /// How many QoS 1 messages may stay unacknowledged because their subscriber is slow; beyond it nothing more is read
-    /// from the link. Not below the engine's Receive Maximum, which MQTT 5 servers obey, so that PINGRESP always gets
+    /// How many messages of QoS 1 and 2 may stay unacknowledged because their subscriber is slow; beyond it nothing more
+    /// is read from the link. Not below the engine's Receive Maximum, which MQTT 5 servers obey, so that PINGRESP always gets
     /// through. Default: 100.
     pub unaccepted: usize,
-    /// How long QoS 1 messages may wait beyond the inbox for a slow subscriber. Then it is lagging
+    /// How long messages of QoS 1 and 2 may wait beyond the inbox for a slow subscriber. Then it is lagging
     /// ([`Notice::Lagging`](crate::stage::Notice)): what waits for it is acknowledged and counted ([`Stats::overdue`]), and
     /// until its inbox has room again further messages are dropped and counted. So one stuck subscriber does not keep the
     /// server from sending to the others for ever. Default: 30 s.
     pub inbox_timeout: Duration,
-    /// How long QoS 1 messages of a resumed session are held unacknowledged while no subscription matches them: the
-    /// server may deliver what it stored before the application has subscribed again. Then they are acknowledged and
+    /// How long messages of QoS 1 and 2 of a resumed session are held unacknowledged while no subscription matches them:
+    /// the server may deliver what it stored before the application has subscribed again. Then they are acknowledged and
     /// counted ([`Stats::unrouted`]). Default: 10 s.
     pub hold: Duration,
     /// How long the last bytes of a connection may take to be written after a disconnect. Default: 2 s.

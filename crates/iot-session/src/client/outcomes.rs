@@ -17,7 +17,7 @@ use crate::message::Message;
 pub enum Delivery {
     /// QoS 0: handed to the link. Whether it arrives, nobody knows.
     Sent,
-    /// QoS 1: acknowledged by the server with this code.
+    /// QoS 1 and 2: acknowledged by the server with this code.
     Acked(ReasonCode),
 }
 

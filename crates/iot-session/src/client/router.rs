@@ -30,17 +30,20 @@ struct Route {
     inbox: Arc<Inbox>,
 }
 
-/// A QoS 1 message of a resumed session that came before a subscriber for it.
+/// A QoS 1 or 2 message that is neither delivered nor acknowledged.
 #[derive(Debug)]
 struct Held {
-    publish: Publish,
+    message: Message,
     token: AckToken,
 }
 
 /// All subscribers. A message goes to every route that matches it.
 ///
 /// A resumed session delivers what it stored right after CONNACK, perhaps before the application has subscribed again:
-/// such QoS 1 messages are held unacknowledged for a while.
+/// such messages of QoS 1 and 2 are held unacknowledged for a while.
+///
+/// The server sends a QoS 1 message again until it is acknowledged: what is not taken when the connection ends is
+/// forgotten. A QoS 2 message comes once in a session: it waits over as many connections as it takes.
 #[derive(Debug)]
 pub(super) struct Router {
     /// The subscribers of each filter; no list is empty.
@@ -54,9 +57,17 @@ pub(super) struct Router {
     epoch: Option<NonZeroU32>,
     /// QoS 1 messages of the present connection that wait beyond some inbox's capacity.
     unaccepted: usize,
-    /// How long after a resumed session's CONNACK messages without a subscriber are held, and how many.
+    /// QoS 2 messages of the session that wait so, over all its connections.
+    lasting: usize,
+    /// The last connection that a QoS 2 message waited of, and the same when a session was lost: its messages count no more.
+    newest: Option<NonZeroU32>,
+    lost_with: Option<NonZeroU32>,
+    /// QoS 2 messages that subscribers want to stay unacknowledged, for the next connection.
+    withheld: Vec<Held>,
+    /// How many messages may wait, and how many may be held.
+    limit: usize,
+    /// How long after a resumed session's CONNACK messages without a subscriber are held.
     hold: Duration,
-    hold_limit: usize,
     hold_until: Option<Nanos>,
     held: VecDeque<Held>,
     /// How long messages may wait beyond an inbox's capacity, and when that is to be looked at.
@@ -74,8 +85,12 @@ impl Router {
             shared,
             epoch: None,
             unaccepted: 0,
+            lasting: 0,
+            newest: None,
+            lost_with: None,
+            withheld: Vec::new(),
+            limit: config.unaccepted,
             hold: config.hold,
-            hold_limit: config.unaccepted,
             hold_until: None,
             held: VecDeque::new(),
             patience: config.inbox_timeout,
@@ -108,12 +123,12 @@ impl Router {
         };
         let (matching, rest) =
             std::mem::take(&mut self.held).into_iter().partition::<VecDeque<_>, _>(|held| {
-                matches(filter.text().as_bytes(), held.publish.topic_bytes())
+                matches(filter.text().as_bytes(), held.message.topic().as_bytes())
             });
         self.held = rest;
         let taken = matching
             .into_iter()
-            .filter_map(|held| self.route(now, &Message::from(held.publish), Some(held.token)).token);
+            .filter_map(|held| self.route(now, &held.message, Some(held.token), |_| true).token);
         (needed, taken.collect())
     }
 
@@ -162,42 +177,84 @@ impl Router {
 
     /// A link came up: what still waits of the connection before holds back nothing on this one. Messages may come before
     /// the layers say that the session is up.
-    pub(super) fn new_connection(&mut self, now: Nanos) {
+    ///
+    /// QoS 2 messages count on, as they do for the server. If they are too many by themselves, nothing would be read ever
+    /// again: they are taken for good. Gives the tokens of those that are in no inbox.
+    pub(super) fn new_connection(&mut self, now: Nanos) -> Vec<AckToken> {
         (self.epoch, self.unaccepted) = (None, 0);
         self.hold_until = Some(now.after(self.hold));
+        if self.unaccepted() <= self.limit {
+            return Vec::new();
+        }
+        let waiting = self.routes.values().flatten().map(|route| route.inbox.lag());
+        self.shared.counters.overdue.add(waiting.fold(0, usize::saturating_add) as u64);
+        (self.lasting, self.lost_with) = (0, self.newest);
+        self.shared.counters.dropped.add(self.withheld.len() as u64);
+        self.withheld.drain(..).map(|held| held.token).collect()
     }
 
-    /// The connection ended: what was held of it comes again, or never.
+    /// The connection ended: what was held of it comes again, or never, but for QoS 2.
     pub(super) fn disconnected(&mut self) {
         (self.hold_until, self.look_at) = (None, None);
-        self.held.clear();
+        self.held.retain(|held| held.token.is_exactly_once());
     }
 
-    /// The session is up.
-    pub(super) fn connected(&mut self, now: Nanos, session_present: bool) {
-        self.hold_until = Some(if session_present { now.after(self.hold) } else { now });
-        for route in self.routes.values().flatten() {
-            if session_present {
-                // The server sends again what was not acknowledged: what still waits would come twice.
-                route.inbox.forget_waiting(self.epoch);
-            } else {
-                self.shared.counters.dropped.add(route.inbox.keep_waiting() as u64);
-            }
+    /// The session is up. Gives the tokens of messages that nobody is to take any more.
+    pub(super) fn connected(&mut self, now: Nanos, session_present: bool) -> Vec<AckToken> {
+        let withheld = std::mem::take(&mut self.withheld);
+        let inboxes = self.routes.values().flatten().map(|route| &route.inbox);
+        if session_present {
+            // The server sends again what was not acknowledged: what still waits would come twice.
+            inboxes.for_each(|inbox| inbox.forget_waiting(self.epoch));
+            self.hold_until = Some(now.after(self.hold));
+            // QoS 2 messages that wait are looked after again.
+            self.look_at = Some(now);
+            return withheld.into_iter().filter_map(|held| self.deliver_again(now, held)).collect();
         }
+        // Nothing of the session before can be acknowledged any more, nor holds it anything back.
+        let dropped = inboxes.map(|inbox| inbox.keep_waiting()).fold(withheld.len(), usize::saturating_add);
+        self.shared.counters.dropped.add(dropped as u64);
+        self.hold_until = Some(now);
+        (self.lasting, self.lost_with) = (0, self.newest);
+        Vec::new()
     }
 
     // --- messages ---
 
-    /// QoS 1 messages of the present connection that wait for a slow subscriber.
+    /// Messages that wait for a slow subscriber: QoS 1 of the present connection, QoS 2 of the session.
     pub(super) fn unaccepted(&self) -> usize {
-        self.unaccepted
+        self.unaccepted.saturating_add(self.lasting).saturating_add(self.withheld.len())
     }
 
     /// A token came back from the inboxes.
     pub(super) fn accepted(&mut self, token: AckToken) {
-        if self.epoch == Some(token.epoch) {
+        if token.is_exactly_once() {
+            self.lasting = self.lasting.saturating_sub(usize::from(Some(token.epoch) > self.lost_with));
+        } else if self.epoch == Some(token.epoch) {
             self.unaccepted = self.unaccepted.saturating_sub(1);
         }
+    }
+
+    /// A QoS 2 message came back unacknowledged.
+    pub(super) fn withheld(&mut self, message: Message, token: AckToken) {
+        if Some(token.epoch) > self.lost_with {
+            self.accepted(token);
+            self.withheld.push(Held { message, token });
+        } else {
+            self.shared.counters.dropped.add(1);
+        }
+    }
+
+    /// Hands a withheld message once more to those who acknowledge by themselves; the others have taken it.
+    fn deliver_again(&mut self, now: Nanos, held: Held) -> Option<AckToken> {
+        let message = held.message.again();
+        let routed = self.route(now, &message, Some(held.token), Inbox::is_manual);
+        let token = routed.token?;
+        if routed.anywhere || self.held.len() >= self.limit {
+            return Some(token);
+        }
+        self.held.push_back(Held { message, token });
+        None
     }
 
     /// Hands a message to everyone it is for. Gives the token back when all of them took it.
@@ -210,13 +267,13 @@ impl Router {
         self.shared.counters.received.add(1);
         if let Some(token) = token
             && self.hold_until.is_some_and(|until| now < until)
-            && self.held.len() < self.hold_limit
+            && self.held.len() < self.limit
             && self.routes.matches(publish.topic_bytes()).next().is_none()
         {
-            self.held.push_back(Held { publish, token });
+            self.held.push_back(Held { message: publish.into(), token });
             return None;
         }
-        let routed = self.route(now, &Message::from(publish), token);
+        let routed = self.route(now, &publish.into(), token, |_| true);
         if !routed.anywhere {
             self.shared.counters.unrouted.add(1);
         }
@@ -257,15 +314,22 @@ impl Router {
         Some(token)
     }
 
-    fn route(&mut self, now: Nanos, message: &Message, token: Option<AckToken>) -> Routed {
+    fn route(
+        &mut self,
+        now: Nanos,
+        message: &Message,
+        token: Option<AckToken>,
+        whom: impl Fn(&Inbox) -> bool,
+    ) -> Routed {
         let mut shared: Option<Arc<Unaccepted>> = None;
         let mut anywhere = false;
-        for route in self.routes.matches(message.topic().as_bytes()).flatten() {
+        let routes = self.routes.matches(message.topic().as_bytes()).flatten();
+        for route in routes.filter(|route| whom(&route.inbox)) {
             anywhere = true;
             let wait = token.map(|token| {
                 let (shared, signals) = (&mut shared, &self.signals);
                 move || {
-                    let make = || Arc::new(Unaccepted::new(token, now, signals.clone()));
+                    let make = || Arc::new(Unaccepted::new(message, token, now, signals.clone()));
                     Arc::clone(shared.get_or_insert_with(make))
                 }
             });
@@ -274,8 +338,13 @@ impl Router {
             }
         }
         if let (Some(_), Some(token)) = (&shared, token) {
-            self.epoch = Some(token.epoch);
-            self.unaccepted = self.unaccepted.saturating_add(1);
+            if token.is_exactly_once() {
+                self.newest = self.newest.max(Some(token.epoch));
+                self.lasting = self.lasting.saturating_add(1);
+            } else {
+                self.epoch = Some(token.epoch);
+                self.unaccepted = self.unaccepted.saturating_add(1);
+            }
             self.look_at.get_or_insert(now.after(self.patience));
             return Routed { anywhere, token: None };
         }

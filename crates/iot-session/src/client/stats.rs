@@ -46,9 +46,9 @@ pub struct Stats {
     /// Messages that came in.
     pub received: u64,
     /// Messages dropped because a subscriber was slow, once for each subscriber: QoS 0 messages beyond the inbox's
-    /// capacity, QoS 1 messages that still waited when the session was lost, beyond [`Config::unaccepted`](super::Config).
+    /// capacity, others that still waited when the session was lost, beyond [`Config::unaccepted`](super::Config).
     pub dropped: u64,
-    /// QoS 1 messages that were acknowledged before their subscriber took them, once for each subscriber, because they
+    /// Messages of QoS 1 and 2 that were acknowledged before their subscriber took them, once for each subscriber, because they
     /// waited for longer than [`Config::inbox_timeout`](super::Config::inbox_timeout).
     pub overdue: u64,
     /// Messages that no subscription wanted, once they were given up.

@@ -65,7 +65,7 @@ impl SubscribeOptions {
         self
     }
 
-    /// Received QoS 1 messages are acknowledged when the application says so, not when they are put into the
+    /// Received messages of QoS 1 and 2 are acknowledged when the application says so, not when they are put into the
     /// subscriber's queue. See [`Acknowledge`].
     #[must_use]
     pub const fn manual_ack(mut self) -> Self {
@@ -125,14 +125,14 @@ impl Drop for Reader {
 /// The acknowledgement of one message that was taken by
 /// [`Messages::next_with_ack`] from a subscription [with manual acknowledgement](SubscribeOptions::manual_ack).
 ///
-/// The server gets PUBACK once every subscriber of the message has taken or acknowledged it. Dropped without
-/// [`ack`](Self::ack), the message stays unacknowledged until the connection ends, and the server sends it again in the
-/// next connection of the session. Until then the acknowledgements of all later messages wait behind it, since MQTT wants
+/// The server gets PUBACK, or PUBREC at QoS 2, once every subscriber of the message has taken or acknowledged it. Dropped
+/// without [`ack`](Self::ack), the message stays unacknowledged until the connection ends, and comes again with the next
+/// connection of the session, as a [duplicate](Message::is_duplicate). Until then the acknowledgements of all later messages wait behind it, since MQTT wants
 /// them in order, and once the server's window is full (100 messages on AWS IoT Core, or the Receive Maximum) it sends
 /// nothing more: a message that nobody will ever manage to process is best acknowledged, too.
 ///
-/// An acknowledgement that comes after the connection has ended does nothing: the server sends the message again if its
-/// session lives on.
+/// An acknowledgement that comes after the connection has ended does nothing at QoS 1: the server sends the message again
+/// if its session lives on. At QoS 2 it counts as long as the session lives, and the message does not come again meanwhile.
 #[must_use = "dropped without `ack`, the message stays unacknowledged"]
 pub struct Acknowledge(Option<Arc<Unaccepted>>);
 

@@ -224,7 +224,9 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match result {
             Ok(io) => {
                 self.up = Some(Up::new(io));
-                self.router.new_connection(now.mono);
+                for token in self.router.new_connection(now.mono) {
+                    self.machine.handle_accepted(now, token);
+                }
                 self.machine.handle_link_up(now, LinkUp::by(deadline));
             }
             Err(error) => self.machine.handle_link_down(now, error),
@@ -264,6 +266,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     self.router.accepted(token);
                     self.machine.handle_accepted(now, token);
                 }
+                Signal::Withheld(message, token) => self.router.withheld(message, token),
                 Signal::Released(route) => self.release(now, route),
             }
             self.pump(now);

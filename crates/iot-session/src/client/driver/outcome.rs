@@ -16,7 +16,9 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         match event {
             Event::Connected(connected) => {
                 self.channels.shared.counters.connections.add(1);
-                self.router.connected(now.mono, connected.session_present);
+                for token in self.router.connected(now.mono, connected.session_present) {
+                    self.machine.handle_accepted(now, token);
+                }
                 self.trace.connected(&connected);
                 self.channels.status.send_replace(Status::Connected(connected));
             }
