@@ -6,7 +6,7 @@ pub mod broker;
 pub mod rig;
 
 use bytes::BytesMut;
-use iot_session::layers::{DrainRate, OfflineQueue, Pacing, Reconnect, Retry};
+use iot_session::layers::{DrainRate, OfflineQueue, Standard};
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Message, Stage, Version, stack};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
@@ -22,11 +22,8 @@ pub fn default_stack(version: Version, window: u16) -> (impl Stage + Send + 'sta
     options.validate().unwrap();
     let engine = Engine::new(options);
     let codec = engine.codec();
-    let stage = stack(engine)
-        .layer(Pacing::off())
-        .layer(Reconnect::default())
-        .layer(Retry::new())
-        .layer(OfflineQueue::unbounded().drain_rate(DrainRate::unlimited()));
+    let queue = OfflineQueue::unbounded().drain_rate(DrainRate::unlimited());
+    let stage = stack(engine).layer(Standard { queue, ..Standard::default() });
     (stage.into_stage(), codec)
 }
 

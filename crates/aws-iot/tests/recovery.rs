@@ -26,7 +26,7 @@ fn builder(emulator: &Emulator, version: Version) -> Builder {
         .backoff(Backoff::new(Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(20)))
 }
 
-fn message(payload: impl ToString) -> Message {
+fn message(payload: impl std::fmt::Display) -> Message {
     Message::new("a", payload.to_string()).unwrap()
 }
 

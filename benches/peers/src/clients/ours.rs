@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use iot_session::layers::{OfflineQueue, Pacing, Reconnect, Retry};
+use iot_session::layers::Standard;
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::{Ack, Config, Message, QoS, Stage, client, stack};
 use iot_transport::Tcp;
@@ -18,16 +18,11 @@ pub struct Ours {
     acks: VecDeque<Ack>,
 }
 
-/// All layers, outermost last. Nothing is paced: no client beside it paces.
+/// All layers. Nothing is paced: no client beside it paces.
 fn default_stack(target: &Target) -> Result<(impl Stage + Send + 'static, Codec), Error> {
     let engine = Engine::new(ConnectOptions::new(target.version, "bench")?.window(WINDOW));
     let codec = engine.codec();
-    let stage = stack(engine)
-        .layer(Pacing::off())
-        .layer(Reconnect::default())
-        .layer(Retry::new())
-        .layer(OfflineQueue::default());
-    Ok((stage.into_stage(), codec))
+    Ok((stack(engine).layer(Standard::default()).into_stage(), codec))
 }
 
 impl Client for Ours {
