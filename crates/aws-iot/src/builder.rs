@@ -73,14 +73,14 @@ impl Builder {
 
 impl<L> Builder<L> {
     /// The CA that signed the server's certificate: for a custom domain, or a local broker. Default: Amazon's roots, which
-    /// the `-ats` endpoints chain to. No effect with [`over`].
+    /// the `-ats` endpoints chain to. No effect with [`over`](crate::over).
     pub fn root_ca(mut self, root_ca: Material) -> Self {
         self.way.anchors = TrustAnchors::ca(root_ca);
         self
     }
 
     /// Trusts whom the operating system trusts, a company's own CA perhaps, instead of Amazon's roots. No effect with
-    /// [`over`].
+    /// [`over`](crate::over).
     #[cfg(feature = "platform-verifier")]
     #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
     pub fn platform_roots(mut self) -> Self {
@@ -89,7 +89,7 @@ impl<L> Builder<L> {
     }
 
     /// The port. Default: the endpoint's, else 8883 with a client certificate and 443 without. On 443 the protocol is
-    /// offered by ALPN, as AWS IoT Core asks. No effect with [`over`].
+    /// offered by ALPN, as AWS IoT Core asks. No effect with [`over`](crate::over).
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
@@ -105,7 +105,7 @@ impl<L> Builder<L> {
     }
 
     /// Goes through an HTTP proxy, by CONNECT. It sees the endpoint's name and nothing of what goes through. Default: no
-    /// proxy; the environment is not looked at. No effect with [`over`].
+    /// proxy; the environment is not looked at. No effect with [`over`](crate::over).
     ///
     /// Only the connection to the endpoint does: credentials from Cognito or the AWS IoT credential provider are asked for
     /// directly, unless their `over` was given an `HttpProxy`
