@@ -331,3 +331,29 @@ fn of_what_is_asked_offline_the_last_wins() {
     assert_eq!(reasons(rig.done(off)), [ReasonCode::NoSubscriptionExisted]);
     assert_eq!(rig.subscribed(), 2);
 }
+
+#[test]
+fn disconnect_takes_out_what_was_given_up_and_asked_for_anew_without_an_answer() {
+    let mut rig = with_filters(2);
+    rig.link_down();
+    let (off, on) = (rig.op(unsubscribe(["f/0"])), rig.op(subscribe(["f/0"])));
+    assert!(rig.done(off).is_ok(), "the subscribe came after it");
+    rig.op(Op::Disconnect);
+    assert!(matches!(rig.done(on), Err(OpError::Interrupted)));
+    rig.op(Op::CONNECT);
+    rig.accept(false);
+    assert_eq!(rig.answer_all()[0].filters, ["f/1"]);
+}
+
+#[test]
+fn subscribe_and_unsubscribe_before_the_first_connection_leave_nothing_to_send() {
+    let mut rig = rig();
+    let (on, off) = (rig.op(subscribe(["a"])), rig.op(unsubscribe(["a"])));
+    assert!(matches!(rig.done(on), Err(OpError::Interrupted)));
+    assert!(rig.is_pending(off));
+    rig.op(Op::CONNECT);
+    rig.accept(false);
+    assert_eq!(reasons(rig.done(off)), [ReasonCode::NoSubscriptionExisted]);
+    assert!(rig.asked().is_empty());
+    assert_eq!(rig.notices(), [resubscribed(0, 0)]);
+}
