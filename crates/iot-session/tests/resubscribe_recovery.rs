@@ -178,6 +178,18 @@ fn a_kept_session_is_sent_only_the_difference() {
 }
 
 #[test]
+fn what_is_given_up_goes_first_and_makes_room() {
+    let mut rig = with_filters(4);
+    rig.link_down();
+    rig.op(subscribe_at(["f/0", "f/2"], QoS::AtMostOnce));
+    rig.op(unsubscribe(["f/1", "f/3"]));
+    rig.reconnect(true);
+    let asked = rig.answer_all();
+    let order: Vec<_> = asked.iter().map(|asked| (asked.subscribe, asked.filters.join(" "))).collect();
+    assert_eq!(order, [(false, "f/1 f/3".to_owned()), (true, "f/0 f/2".to_owned())]);
+}
+
+#[test]
 fn after_a_restart_of_the_process_a_kept_session_is_sent_everything() {
     let options = lasting(Version::V3_1_1).keep_alive(Duration::ZERO);
     let mut rig = Rig::resubscribing(options, Reconnect::default(), Resubscribe::default());
