@@ -14,7 +14,7 @@ use iot_session::stage::{OpId, Quarantine};
 use mqtt_codec::ReasonCode;
 use mqtt_codec::packet::Disconnect;
 use support::subscriptions::{
-    Asked, filters, quarantined, rig, rig_with, subscribe, unsubscribe, with_filters,
+    Asked, filters, quarantined, resubscribed, rig, rig_with, subscribe, unsubscribe, with_filters,
 };
 use support::{Rig, secs};
 
@@ -227,4 +227,27 @@ fn a_server_that_falls_silent_is_no_strike() {
     }
     rig.answer_all();
     assert!(rig.done(op).is_ok());
+}
+
+#[test]
+fn beside_a_suspect_nothing_goes_out_whether_it_was_asked_before_or_after() {
+    let mut rig = rig_with(Resubscribe::default().containment(Some(2)));
+    rig.connect();
+    let suspect = rig.op(subscribe(["suspect"]));
+    rig.server_closes();
+    let first = rig.op(subscribe(["first"]));
+    rig.reconnect(false);
+    let asked = rig.asked();
+    assert_eq!(asked[0].filters, ["first"]);
+    let second = rig.op(subscribe(["second"]));
+    rig.answer_ok(&asked[0]);
+    let asked = rig.asked();
+    assert!(asked.len() == 1 && asked[0].filters == ["suspect"], "{asked:?}");
+    let third = rig.op(subscribe(["third"]));
+    assert!(rig.asked().is_empty());
+    rig.answer_ok(&asked[0]);
+    let asked = rig.answer_all();
+    assert_eq!(asked[0].filters, ["second", "third"], "an answer, and it is no suspect any more");
+    assert!([suspect, first, second, third].into_iter().all(|op| rig.done(op).is_ok()));
+    assert_eq!(rig.notices(), [resubscribed(2, 0)]);
 }

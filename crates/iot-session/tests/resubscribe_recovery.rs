@@ -382,4 +382,13 @@ fn what_is_asked_during_recovery_is_sent_at_once_and_does_not_hold_up_the_connec
     assert_eq!(rig.connections().len(), 1);
     rig.answer_ok(&late[0]);
     assert!(rig.done(op).is_ok());
+    rig.cut(false);
+    let recovery = rig.asked();
+    rig.op(subscribe(["later"]));
+    let later = rig.asked();
+    rig.events.clear();
+    rig.answer_ok(&later[0]);
+    assert!(rig.connections().is_empty(), "nor does its answer bring the connection");
+    rig.answer_ok(&recovery[0]);
+    assert_eq!(rig.notices(), [resubscribed(2, 0)], "it is not counted");
 }
