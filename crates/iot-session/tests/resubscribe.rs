@@ -261,6 +261,15 @@ fn the_servers_words_reach_the_one_who_subscribed() {
     let Ok(Receipt::Subscribed(granted)) = rig.done(op) else { panic!() };
     let Granted { reasons, message } = *granted;
     assert_eq!((reasons.as_slice(), message.unwrap().as_str()), (&[NO][..], "not yours"));
+
+    let mut rig = rig_with(Resubscribe::default().max_filters(1));
+    rig.connect();
+    let op = rig.op(subscribe(["a", "b"]));
+    let asked = rig.asked();
+    rig.answer_with_words(&asked[1], &[NO], "the first");
+    rig.answer_with_words(&asked[0], &[NO], "the second");
+    let Ok(Receipt::Subscribed(granted)) = rig.done(op) else { panic!() };
+    assert_eq!(granted.message.unwrap().as_str(), "the first");
 }
 
 #[test]

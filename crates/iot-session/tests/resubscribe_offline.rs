@@ -12,6 +12,7 @@ mod support;
 use iot_session::stage::Op;
 use iot_session::{OpError, QoS};
 use mqtt_codec::ReasonCode;
+use support::message;
 use support::subscriptions::{
     GRANTED, reasons, resubscribed, rig, subscribe, subscribe_at, unsubscribe, with_filters,
 };
@@ -143,4 +144,45 @@ fn subscribe_and_unsubscribe_before_the_first_connection_leave_nothing_to_send()
     assert_eq!(reasons(rig.done(off)), [ReasonCode::NoSubscriptionExisted]);
     assert!(rig.asked().is_empty());
     assert_eq!(rig.notices(), [resubscribed(0, 0)]);
+}
+
+#[test]
+fn a_cut_while_an_unsubscribe_waits_for_a_subscribe_ends_the_subscribe_and_not_the_unsubscribe() {
+    let mut rig = with_filters(1);
+    let (on, off) = (rig.op(subscribe(["a"])), rig.op(unsubscribe(["a"])));
+    assert_eq!(rig.asked().len(), 1);
+    rig.link_down();
+    assert!(
+        matches!(rig.done(on), Err(OpError::Interrupted)),
+        "what the server would have said, nobody knows"
+    );
+    assert!(rig.is_pending(off));
+    rig.reconnect(true);
+    let asked = rig.answer_all();
+    assert!(asked.len() == 1 && !asked[0].subscribe);
+    assert_eq!(reasons(rig.done(off)), [ReasonCode::Success]);
+}
+
+#[test]
+fn a_change_of_what_is_in_force_outlives_a_disconnect() {
+    let mut rig = with_filters(2);
+    rig.link_down();
+    let change = rig.op(subscribe_at(["f/0"], QoS::AtMostOnce));
+    rig.op(Op::Disconnect);
+    assert!(matches!(rig.done(change), Err(OpError::Interrupted)));
+    rig.op(Op::CONNECT);
+    rig.accept(true);
+    let asked = rig.answer_all();
+    assert_eq!(asked.len(), 1);
+    assert_eq!((&asked[0].filters[..], &asked[0].qos[..]), (&["f/0".to_owned()][..], &[QoS::AtMostOnce][..]));
+}
+
+#[test]
+fn a_connect_with_everything_in_force_ends_at_once() {
+    let mut rig = with_filters(1);
+    let connect = rig.op(Op::CONNECT);
+    assert!(rig.done(connect).is_ok());
+    rig.op(message("t", "x", QoS::AtLeastOnce));
+    let gauges = rig.machine.gauges();
+    assert_eq!((gauges.subscriptions, gauges.in_flight), (1, 1));
 }
