@@ -252,3 +252,17 @@ fn in_flight_messages_of_a_lost_session_are_reported() {
         assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
     }
 }
+
+#[test]
+fn with_every_packet_identifier_taken_a_lost_link_loses_nothing() {
+    let mut rig = Rig::new(lasting(Version::V5).window(u16::MAX).operation_timeout(secs(600)));
+    rig.connect();
+    for _ in 0..u16::MAX {
+        rig.op(message("t", "x", QoS::AtLeastOnce));
+    }
+    assert_eq!(rig.sent().len(), usize::from(u16::MAX));
+    rig.cut(true);
+    let again = rig.sent();
+    assert_eq!(again.len(), usize::from(u16::MAX));
+    assert!(again.iter().all(|packet| matches!(packet, Packet::Publish(publish) if publish.dup())));
+}

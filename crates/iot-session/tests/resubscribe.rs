@@ -1,4 +1,4 @@
-//! The Resubscribe layer on a virtual clock: subscribe and unsubscribe, with a connection and without.
+//! The Resubscribe layer on a virtual clock: subscribe and unsubscribe with a connection.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -22,8 +22,6 @@ use support::subscriptions::{
 use support::{Rig, options, secs};
 
 const NO: ReasonCode = ReasonCode::NotAuthorized;
-
-// --- with a connection ---
 
 #[test]
 fn a_subscribe_goes_out_at_once_and_ends_with_the_servers_codes_in_order() {
@@ -236,6 +234,24 @@ fn a_filter_that_the_server_knows_not_how_to_take_does_not_drag_others_along() {
 }
 
 #[test]
+fn the_filters_of_a_packet_that_could_not_be_sent_are_tried_alone_and_only_this_once() {
+    let mut rig = rig_with(Resubscribe::default().max_filters(2));
+    let bad = rig.op(subscribe(["x/+", "a"]));
+    let good = rig.op(subscribe(["b", "c"]));
+    rig.op(Op::CONNECT);
+    let mut connack = ConnAck::new(false, ReasonCode::Success);
+    connack.properties = Properties::new().with(Property::WildcardSubscriptionAvailable(false)).unwrap();
+    rig.accept_with(connack);
+    let names =
+        |rig: &mut Rig| -> Vec<_> { rig.answer_all().into_iter().map(|asked| asked.filters).collect() };
+    assert_eq!(names(&mut rig), [vec!["a"], vec!["b", "c"]]);
+    assert!(matches!(rig.done(bad), Err(OpError::Unsupported(_))));
+    assert!(rig.done(good).is_ok());
+    rig.cut(false);
+    assert_eq!(names(&mut rig), [vec!["a", "b"], vec!["c"]]);
+}
+
+#[test]
 fn the_servers_words_reach_the_one_who_subscribed() {
     let mut rig = rig();
     rig.connect();
@@ -245,89 +261,25 @@ fn the_servers_words_reach_the_one_who_subscribed() {
     let Ok(Receipt::Subscribed(granted)) = rig.done(op) else { panic!() };
     let Granted { reasons, message } = *granted;
     assert_eq!((reasons.as_slice(), message.unwrap().as_str()), (&[NO][..], "not yours"));
-}
 
-// --- without a connection ---
-
-#[test]
-fn offline_subscribes_and_unsubscribes_end_when_they_take_effect() {
-    for session_present in [false, true] {
-        let mut rig = with_filters(2);
-        rig.link_down();
-        let (on, off) = (rig.op(subscribe(["new"])), rig.op(unsubscribe(["f/0"])));
-        assert!(rig.is_pending(on) && rig.is_pending(off));
-        rig.reconnect(session_present);
-        let asked = rig.asked();
-        if session_present {
-            rig.answer_ok(&asked[0]);
-            assert_eq!(reasons(rig.done(off)), [ReasonCode::Success]);
-            assert!(rig.is_pending(on));
-            rig.answer_ok(&asked[1]);
-        } else {
-            // The session is gone, and with it the subscription.
-            assert_eq!(reasons(rig.done(off)), [ReasonCode::NoSubscriptionExisted]);
-            assert_eq!(asked[0].filters, ["f/1", "new"]);
-            rig.answer_ok(&asked[0]);
-        }
-        assert_eq!(reasons(rig.done(on)), [GRANTED]);
-        assert_eq!(rig.subscribed(), 2);
-    }
+    let mut rig = rig_with(Resubscribe::default().max_filters(1));
+    rig.connect();
+    let op = rig.op(subscribe(["a", "b"]));
+    let asked = rig.asked();
+    rig.answer_with_words(&asked[1], &[NO], "the first");
+    rig.answer_with_words(&asked[0], &[NO], "the second");
+    let Ok(Receipt::Subscribed(granted)) = rig.done(op) else { panic!() };
+    assert_eq!(granted.message.unwrap().as_str(), "the first");
 }
 
 #[test]
-fn disconnect_and_connect_keep_the_set_but_not_what_was_never_acknowledged() {
-    let mut rig = with_filters(3);
-    rig.link_down();
-    let (on, off) = (rig.op(subscribe(["new"])), rig.op(unsubscribe(["f/0"])));
-    let disconnect = rig.op(Op::Disconnect);
-    assert!(matches!(rig.done(on), Err(OpError::Interrupted)));
-    assert!(matches!(rig.done(off), Err(OpError::Interrupted)));
-    assert!(rig.done(disconnect).is_ok());
-    rig.events.clear();
-    let connect = rig.op(Op::CONNECT);
-    rig.accept(true);
-    let asked = rig.answer_all();
-    assert_eq!(asked.len(), 1);
-    assert!(!asked[0].subscribe);
-    assert_eq!(asked[0].filters, ["f/0"]);
-    assert!(rig.done(connect).is_ok());
-    assert_eq!(rig.notices(), [resubscribed(0, 2)]);
-    rig.op(Op::Disconnect);
-    rig.op(Op::CONNECT);
-    rig.accept(false);
-    assert_eq!(rig.answer_all()[0].filters, ["f/1", "f/2"]);
-}
-
-#[test]
-fn disconnect_ends_what_was_sent_and_not_answered() {
+fn a_filter_that_was_refused_leaves_nothing_to_clear_up() {
     let mut rig = with_filters(1);
-    let on = rig.op(subscribe(["new"]));
-    rig.asked();
-    rig.op(Op::Disconnect);
-    assert!(matches!(rig.done(on), Err(OpError::Interrupted)));
-    rig.sent();
-    rig.op(Op::CONNECT);
-    rig.accept(true);
-    let asked = rig.answer_all();
-    assert!(!asked[0].subscribe, "the server may have it");
-    assert_eq!(asked[0].filters, ["new"]);
-    assert_eq!(rig.subscribed(), 1);
-}
-
-#[test]
-fn of_what_is_asked_offline_the_last_wins() {
-    let mut rig = with_filters(1);
-    rig.link_down();
-    let first = rig.op(subscribe_at(["a"], QoS::AtMostOnce));
-    let second = rig.op(subscribe(["a"]));
-    let (on, off) = (rig.op(subscribe(["b"])), rig.op(unsubscribe(["b"])));
-    assert!(matches!(rig.done(on), Err(OpError::Interrupted)));
-    rig.reconnect(false);
-    let asked = rig.answer_all();
-    assert_eq!(asked[0].filters, ["f/0", "a"]);
-    assert_eq!(asked[0].qos[1], QoS::AtLeastOnce);
-    assert_eq!(reasons(rig.done(first)), [GRANTED]);
-    assert_eq!(reasons(rig.done(second)), [GRANTED]);
-    assert_eq!(reasons(rig.done(off)), [ReasonCode::NoSubscriptionExisted]);
-    assert_eq!(rig.subscribed(), 2);
+    let op = rig.op(subscribe(["no"]));
+    let asked = rig.asked();
+    rig.answer(&asked[0], &[NO]);
+    assert_eq!(reasons(rig.done(op)), [NO]);
+    rig.cut(true);
+    assert!(rig.asked().is_empty());
+    assert_eq!(rig.notices(), [resubscribed(0, 1)]);
 }

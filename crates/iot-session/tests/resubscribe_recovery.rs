@@ -1,4 +1,4 @@
-//! The Resubscribe layer on a virtual clock: what a new connection brings back, and filters that it cannot bear.
+//! The Resubscribe layer on a virtual clock: what a new connection brings back.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,13 +11,12 @@ mod support;
 use std::time::Duration;
 
 use iot_session::layers::{Reconnect, Resubscribe};
-use iot_session::stage::{Event, Notice, Op, OpId, Quarantine, Receipt};
+use iot_session::stage::{Event, Notice, Op, Quarantine, Receipt};
 use iot_session::{ConnectionError, OpError, QoS, Version};
 use mqtt_codec::ReasonCode;
-use mqtt_codec::packet::Disconnect;
 use support::subscriptions::{
-    Asked, GRANTED, filters, quarantined, reasons, resubscribed, rig, rig_with, subscribe, subscribe_at,
-    unsubscribe, with_filters,
+    GRANTED, filters, quarantined, reasons, resubscribed, rig, subscribe, subscribe_at, unsubscribe,
+    with_filters,
 };
 use support::{Rig, lasting, publish, secs};
 
@@ -44,6 +43,34 @@ fn fifty_filters_come_back_in_7_packets_of_at_most_8_and_connected_waits_for_the
     assert!(matches!(last[1], Event::Connected(_)));
     assert!(matches!(last[0], Event::Done(id, Ok(Receipt::Connected(_))) if *id == waiter));
     assert_eq!(rig.subscribed(), 50);
+}
+
+#[test]
+fn filters_of_several_operations_share_packets_and_the_last_answer_counts_whichever_it_is() {
+    let mut rig = rig();
+    let ops: Vec<_> = filters(50).chunks(5).map(|names| rig.op(subscribe(names))).collect();
+    let waiters = [rig.op(Op::CONNECT), rig.op(Op::CONNECT)];
+    rig.accept(false);
+    let asked = rig.asked();
+    let sizes: Vec<usize> = asked.iter().map(|asked| asked.filters.len()).collect();
+    assert_eq!(sizes, [8, 8, 8, 8, 8, 8, 2]);
+    for (n, asked) in asked.iter().rev().enumerate() {
+        assert_eq!(rig.subscribed(), if n == 0 { 0 } else { 8 * n - 6 });
+        assert!(rig.connections().is_empty() && !rig.machine.ready());
+        rig.answer_ok(asked);
+    }
+    assert_eq!(rig.subscribed(), 50);
+    for op in ops {
+        assert_eq!(reasons(rig.done(op)), [GRANTED; 5]);
+    }
+    let [Event::Notice(Notice::Resubscribed { sent: 50, kept: 0 }), Event::Connected(_), rest @ ..] =
+        &rig.events[..]
+    else {
+        panic!("{:?}", rig.events)
+    };
+    let ended =
+        |n: usize| matches!(&rest[n], Event::Done(id, Ok(Receipt::Connected(_))) if *id == waiters[n]);
+    assert!(rest.len() == 2 && ended(0) && ended(1), "{rest:?}");
 }
 
 #[test]
@@ -84,6 +111,45 @@ fn a_connect_that_waits_for_its_subscriptions_ends_when_no_attempt_follows() {
 }
 
 #[test]
+fn a_disconnect_between_two_recoveries_ends_the_connect_that_waited_through_the_first() {
+    let mut rig = with_filters(1);
+    rig.cut(false);
+    let connect = rig.op(Op::CONNECT);
+    rig.link_down();
+    assert!(rig.is_pending(connect));
+    let disconnect = rig.op(Op::Disconnect);
+    assert!(matches!(rig.done(connect), Err(OpError::Connect(ConnectionError::Requested))));
+    assert!(rig.done(disconnect).is_ok());
+}
+
+#[test]
+fn a_server_that_closes_during_recovery_costs_nobody_a_filter() {
+    for answered in 0..=6 {
+        let mut rig = with_filters(50);
+        rig.cut(false);
+        let asked = rig.asked();
+        asked.iter().take(answered).for_each(|asked| rig.answer_ok(asked));
+        rig.server_closes();
+        assert!(rig.connections().is_empty());
+        rig.reconnect(false);
+        assert_eq!(rig.answer_all().len(), 7, "everything anew");
+        assert_eq!(rig.notices(), [resubscribed(50, 0)]);
+        assert_eq!(rig.connections().len(), 1);
+    }
+}
+
+#[test]
+fn a_cut_after_the_last_answer_has_nothing_left_to_send_if_the_session_is_kept() {
+    let mut rig = with_filters(50);
+    rig.cut(false);
+    rig.answer_all();
+    rig.events.clear();
+    rig.cut(true);
+    assert!(rig.asked().is_empty());
+    assert_eq!(rig.notices(), [resubscribed(0, 50)]);
+}
+
+#[test]
 fn a_kept_session_is_sent_nothing() {
     let mut rig = with_filters(20);
     rig.cut(true);
@@ -109,6 +175,18 @@ fn a_kept_session_is_sent_only_the_difference() {
     assert!([off, on, changed].into_iter().all(|op| rig.done(op).is_ok()));
     assert_eq!(rig.notices(), [resubscribed(2, 17)]);
     assert_eq!(rig.subscribed(), 19);
+}
+
+#[test]
+fn what_is_given_up_goes_first_and_makes_room() {
+    let mut rig = with_filters(4);
+    rig.link_down();
+    rig.op(subscribe_at(["f/0", "f/2"], QoS::AtMostOnce));
+    rig.op(unsubscribe(["f/1", "f/3"]));
+    rig.reconnect(true);
+    let asked = rig.answer_all();
+    let order: Vec<_> = asked.iter().map(|asked| (asked.subscribe, asked.filters.join(" "))).collect();
+    assert_eq!(order, [(false, "f/1 f/3".to_owned()), (true, "f/0 f/2".to_owned())]);
 }
 
 #[test]
@@ -182,6 +260,107 @@ fn an_answer_that_does_not_come_during_recovery_is_a_failed_attempt() {
 }
 
 #[test]
+fn what_was_asked_offline_outlives_a_recovery_without_an_answer() {
+    let mut rig = with_filters(1);
+    rig.link_down();
+    let (on, off) = (rig.op(subscribe(["new"])), rig.op(unsubscribe(["f/0"])));
+    rig.reconnect(true);
+    assert_eq!(rig.asked().len(), 2);
+    rig.advance(secs(5));
+    assert_eq!(rig.hangups.len(), 1, "one for both packets");
+    assert!(rig.is_pending(on) && rig.is_pending(off), "they end when they take effect");
+    rig.reconnect(true);
+    assert_eq!(rig.answer_all().len(), 2);
+    assert_eq!(reasons(rig.done(on)), [GRANTED]);
+    assert_eq!(reasons(rig.done(off)), [ReasonCode::Success]);
+    assert_eq!(rig.subscribed(), 1);
+}
+
+#[test]
+fn what_is_asked_during_recovery_has_its_own_time_to_be_answered() {
+    let mut rig = with_filters(1);
+    rig.cut(false);
+    let recovery = rig.asked();
+    rig.advance(secs(2));
+    let op = rig.op(subscribe(["late"]));
+    rig.asked();
+    rig.advance(secs(1));
+    rig.answer_ok(&recovery[0]);
+    rig.advance(secs(4) - Duration::from_nanos(1));
+    assert!(rig.is_pending(op));
+    rig.advance(Duration::from_nanos(1));
+    assert!(matches!(rig.done(op), Err(OpError::TimedOut)));
+    assert!(rig.hangups.is_empty(), "recovery was over");
+}
+
+#[test]
+fn an_unsubscribe_during_recovery_takes_the_place_of_what_recovery_had_sent() {
+    let mut rig = with_filters(2);
+    rig.cut(false);
+    let recovery = rig.asked();
+    let off = rig.op(unsubscribe(["f/0"]));
+    assert!(rig.asked().is_empty(), "not beside the SUBSCRIBE of the same filter");
+    rig.answer_ok(&recovery[0]);
+    assert_eq!(rig.notices(), [resubscribed(2, 0)]);
+    let asked = rig.answer_all();
+    assert!(!asked[0].subscribe);
+    assert_eq!(asked[0].filters, ["f/0"]);
+    assert!(rig.done(off).is_ok());
+    rig.cut(false);
+    assert_eq!(rig.answer_all()[0].filters, ["f/1"]);
+}
+
+#[test]
+fn a_change_that_a_kept_session_refuses_takes_the_filter_out_and_clears_it_up() {
+    let mut rig = with_filters(2);
+    rig.link_down();
+    let op = rig.op(subscribe_at(["f/0"], QoS::AtMostOnce));
+    rig.reconnect(true);
+    let asked = rig.asked();
+    assert_eq!(asked[0].filters, ["f/0"]);
+    rig.answer(&asked[0], &[NO]);
+    assert_eq!(reasons(rig.done(op)), [NO]);
+    assert_eq!(rig.notices(), [quarantined("f/0", Quarantine::Refused(NO)), resubscribed(0, 1)]);
+    rig.cut(true);
+    let asked = rig.answer_all();
+    assert!(asked.len() == 1 && !asked[0].subscribe, "the server may keep what it had");
+    rig.cut(true);
+    assert!(rig.asked().is_empty());
+}
+
+#[test]
+fn an_unsubscribe_that_the_server_refuses_says_so_and_is_sent_again_on_the_next_connection() {
+    let mut rig = with_filters(2);
+    let op = rig.op(unsubscribe(["f/0"]));
+    let asked = rig.asked();
+    rig.answer(&asked[0], &[NO]);
+    assert_eq!(reasons(rig.done(op)), [NO]);
+    assert_eq!(rig.subscribed(), 2, "the server has it still");
+    rig.cut(true);
+    let asked = rig.answer_all();
+    assert!(asked.len() == 1 && !asked[0].subscribe);
+    assert_eq!(rig.notices(), [resubscribed(0, 1)]);
+    assert_eq!(rig.subscribed(), 1);
+}
+
+#[test]
+fn what_the_server_has_is_counted_through_outages_until_it_turns_out_to_be_lost() {
+    let mut rig = with_filters(9);
+    rig.link_down();
+    assert_eq!(rig.subscribed(), 9, "it may keep the session");
+    rig.reconnect(false);
+    assert_eq!(rig.subscribed(), 0);
+    let asked = rig.asked();
+    rig.answer_ok(&asked[1]);
+    assert_eq!(rig.subscribed(), 1);
+    rig.link_down();
+    assert_eq!(rig.subscribed(), 1);
+    rig.reconnect(true);
+    rig.answer_all();
+    assert_eq!(rig.subscribed(), 9);
+}
+
+#[test]
 fn messages_pass_during_recovery() {
     let mut rig = with_filters(1);
     rig.link_down();
@@ -203,155 +382,13 @@ fn what_is_asked_during_recovery_is_sent_at_once_and_does_not_hold_up_the_connec
     assert_eq!(rig.connections().len(), 1);
     rig.answer_ok(&late[0]);
     assert!(rig.done(op).is_ok());
-}
-
-// --- filters that close the connection ---
-
-/// A server that ends the connection at a filter, and grants every other. Gives the packets it saw.
-fn serve(rig: &mut Rig, forbidden: &str) -> Vec<Asked> {
-    let mut seen = Vec::new();
-    loop {
-        let asked = rig.asked();
-        if asked.is_empty() {
-            return seen;
-        }
-        for asked in asked {
-            let closes = asked.subscribe && asked.filters.iter().any(|name| name == forbidden);
-            seen.push(asked.clone());
-            if closes {
-                rig.server_closes();
-                return seen;
-            }
-            rig.answer_ok(&asked);
-        }
-    }
-}
-
-fn poisoned(rig: &mut Rig, op: OpId) -> (String, u8) {
-    match rig.done(op) {
-        Err(OpError::Poisoned { topic, strikes }) => (topic.as_str().to_owned(), strikes),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn among_twenty_the_filter_that_closes_the_connection_is_found_and_the_others_come_in() {
-    let mut rig = rig();
-    rig.connect();
-    let op = rig.op(subscribe(filters(20)));
-    let other = rig.op(subscribe(["unconcerned"]));
-    serve(&mut rig, "f/13");
-    rig.reconnect(false);
-    serve(&mut rig, "f/13");
-    assert_eq!(rig.notices(), []);
-    rig.reconnect(false);
-    let third = serve(&mut rig, "f/13");
-    assert_eq!(third.last().unwrap().filters, ["f/13"], "alone");
-    assert_eq!(rig.notices(), [quarantined("f/13", Quarantine::ClosesConnection)]);
-    rig.reconnect(false);
-    rig.answer_all();
-    assert_eq!(poisoned(&mut rig, op), ("f/13".to_owned(), 3));
-    assert!(rig.done(other).is_ok());
-    assert_eq!(rig.subscribed(), 20);
-    assert_eq!(rig.connections().len(), 1);
     rig.cut(false);
-    assert!(rig.answer_all().iter().all(|asked| !asked.filters.contains(&"f/13".to_owned())));
-}
-
-#[test]
-fn a_suspect_goes_out_last_and_with_nothing_else_under_way() {
-    let mut rig = rig_with(Resubscribe::default().containment(Some(2)));
-    rig.connect();
-    let op = rig.op(subscribe(["bad", "good"]));
-    serve(&mut rig, "bad");
-    let late = rig.op(subscribe(["late"]));
-    rig.reconnect(false);
-    let asked = rig.asked();
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].filters, ["late"], "not a suspect");
-    rig.answer_ok(&asked[0]);
-    assert!(rig.done(late).is_ok());
-    let asked = rig.asked();
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].filters, ["bad"]);
-    let later = rig.op(subscribe(["later"]));
-    assert!(rig.asked().is_empty(), "not beside a suspect");
-    rig.server_closes();
-    assert_eq!(rig.notices(), [quarantined("bad", Quarantine::ClosesConnection)]);
-    assert!(rig.is_pending(op), "its other filter has no answer yet");
-    rig.reconnect(false);
-    rig.answer_all();
-    assert!(rig.done(later).is_ok());
-    assert_eq!(poisoned(&mut rig, op), ("bad".to_owned(), 2));
-    assert_eq!(rig.subscribed(), 3);
-}
-
-#[test]
-fn a_filter_in_force_that_begins_to_close_the_connection_is_quarantined_until_it_is_subscribed_anew() {
-    let mut rig = with_filters(20);
-    rig.link_down();
-    for _ in 0..3 {
-        rig.reconnect(false);
-        serve(&mut rig, "f/7");
-    }
-    assert_eq!(rig.notices(), [quarantined("f/7", Quarantine::ClosesConnection)]);
-    rig.reconnect(false);
-    rig.answer_all();
-    assert_eq!(rig.subscribed(), 19);
-    let op = rig.op(subscribe(["f/7"]));
-    rig.answer_all();
-    assert!(rig.done(op).is_ok());
-}
-
-#[test]
-fn only_the_servers_hand_strikes_and_an_answer_clears() {
-    let mut rig = rig();
-    rig.connect();
-    let op = rig.op(subscribe(["a"]));
-    for _ in 0..10 {
-        rig.cut(false); // nobody knows why
-    }
-    for _ in 0..2 {
-        rig.server_closes();
-        rig.reconnect(false);
-    }
-    rig.answer_all();
-    assert!(rig.done(op).is_ok());
-    for _ in 0..2 {
-        rig.server_closes(); // nothing is unanswered
-        rig.reconnect(false);
-        rig.server_closes();
-        rig.reconnect(false);
-        rig.answer_all();
-    }
-    assert_eq!(rig.subscribed(), 1);
-}
-
-#[test]
-fn a_disconnect_packet_of_the_server_strikes_too_and_without_containment_nothing_does() {
-    for (containment, gives_up) in [(Some(0), true), (Some(1), true), (None, false)] {
-        let mut rig = rig_with(Resubscribe::default().containment(containment));
-        rig.connect();
-        let op = rig.op(subscribe(["a"]));
-        for _ in 0..300 {
-            rig.receive(Disconnect::new(NO));
-            assert_eq!(rig.is_pending(op), !gives_up);
-            rig.reconnect(false);
-        }
-        assert_eq!(rig.answer_all().len(), usize::from(!gives_up));
-    }
-}
-
-#[test]
-fn an_unsubscribe_that_closes_the_connection_is_given_up_as_well() {
-    let mut rig = with_filters(2);
-    let op = rig.op(unsubscribe(["f/0"]));
-    for _ in 0..3 {
-        rig.server_closes();
-        rig.reconnect(true);
-    }
-    assert_eq!(poisoned(&mut rig, op), ("f/0".to_owned(), 3));
-    rig.sent();
-    rig.cut(true);
-    assert!(rig.asked().is_empty());
+    let recovery = rig.asked();
+    rig.op(subscribe(["later"]));
+    let later = rig.asked();
+    rig.events.clear();
+    rig.answer_ok(&later[0]);
+    assert!(rig.connections().is_empty(), "nor does its answer bring the connection");
+    rig.answer_ok(&recovery[0]);
+    assert_eq!(rig.notices(), [resubscribed(2, 0)], "it is not counted");
 }

@@ -288,9 +288,12 @@ impl Outgoing {
 
     /// Slots in use, in the order in which they are sent again.
     fn in_order(&self) -> Vec<u16> {
-        let mut used: Vec<((bool, u64), u16)> = (0u16..)
-            .zip(&self.slots)
-            .filter_map(|(number, slot)| slot.as_ref().map(|slot| (slot.order(), number)))
+        // The slots come first: behind the last of all the identifiers, no number is asked for.
+        let mut used: Vec<((bool, u64), u16)> = self
+            .slots
+            .iter()
+            .zip(0u16..)
+            .filter_map(|(slot, number)| slot.as_ref().map(|slot| (slot.order(), number)))
             .collect();
         used.sort_unstable();
         used.into_iter().map(|(_, number)| number).collect()
