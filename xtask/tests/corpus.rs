@@ -47,30 +47,12 @@ fn the_seeds_of_topic_match_hold() {
 
 #[test]
 fn the_seeds_of_machine_hold() {
-    assert!(replay("machine", iot_session::fuzzing::machine) >= 16);
+    assert!(replay("machine", iot_session::fuzzing::machine) >= 64);
 }
 
 #[test]
 fn the_seeds_of_stack_hold() {
-    assert!(replay("stack", iot_session::fuzzing::stack) >= 24);
-}
-
-/// What a fuzzer would try first.
-#[test]
-fn random_histories_of_a_stack_hold() {
-    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
-    };
-    for _ in 0..3_000 {
-        let len = random() % 400;
-        let data: Vec<u8> = (0..len).map(|_| random() as u8).collect();
-        iot_session::fuzzing::stack(&data);
-        iot_session::fuzzing::machine(&data);
-    }
+    assert!(replay("stack", iot_session::fuzzing::stack) >= 64);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets, and of the tests that replay their corpora. They panic when something does not hold.
 #![allow(clippy::panic, clippy::missing_panics_doc, reason = "a fuzz target reports by panicking")]
 
+mod ledger;
 mod machine;
 mod server;
 mod stack;
@@ -9,6 +10,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use mqtt_codec::TopicFilter;
 
 pub use machine::machine;
 pub use stack::stack;
@@ -17,7 +19,7 @@ use crate::error::LinkError;
 use crate::layers::{DropPolicy, OfflineQueue, Pacing, Reconnect, Standard};
 use crate::machine::{Machine, MachineOutput};
 use crate::proto::{ConnectOptions, Engine};
-use crate::stage::{Event, LinkUp, Op, OpId, Owner, Receipt, Stage, stack as stack_of};
+use crate::stage::{Event, LinkUp, Notice, Op, OpId, Owner, Receipt, Stage, stack as stack_of};
 use crate::time::{Nanos, Now};
 use crate::{OpError, OptionsError, Version};
 
@@ -37,6 +39,8 @@ struct World {
     written: BytesMut,
     /// What has ended since the last look.
     ended: Vec<(OpId, Result<Receipt, OpError>)>,
+    /// Which subscriptions were given up since.
+    quarantined: Vec<TopicFilter>,
 }
 
 /// Few of everything, so that limits are reached.
@@ -65,6 +69,7 @@ impl World {
             buffer: BytesMut::new(),
             written: BytesMut::new(),
             ended: Vec::new(),
+            quarantined: Vec::new(),
         })
     }
 
@@ -134,6 +139,9 @@ impl World {
                     self.machine.handle_accepted(self.now(), token);
                 }
                 MachineOutput::Event(Event::Returned(id, _)) => panic!("{id:?} was returned to nobody"),
+                MachineOutput::Event(Event::Notice(Notice::Quarantined { filter, .. })) => {
+                    self.quarantined.push(filter);
+                }
                 MachineOutput::Event(_) => {}
             }
         }

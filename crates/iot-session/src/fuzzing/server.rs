@@ -1,6 +1,6 @@
 //! A server's side of the protocol: what a client may not do is found here, and answers wait until they are called for.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::BytesMut;
 use mqtt_codec::packet::{Ack, ConnAck, Publish, SubAck};
@@ -27,7 +27,19 @@ pub(super) struct Server {
     at_most_once: BTreeSet<u64>,
     /// Numbers in the order of their first arrival.
     pub(super) first: Vec<u64>,
-    seen: BTreeSet<u64>,
+    pub(super) seen: BTreeSet<u64>,
+    /// The numbers of QoS 2 messages that went on to subscribers.
+    delivered: BTreeSet<u64>,
+    /// By identifier: the number of the message.
+    numbers: BTreeMap<u16, u64>,
+    /// The numbers of messages whose last answer was given.
+    pub(super) answered: BTreeSet<u64>,
+    /// What the filters of a request that was not answered are, in order.
+    requests: VecDeque<Vec<String>>,
+    /// The filters of the session.
+    pub(super) filters: BTreeSet<String>,
+    /// How often a session was lost.
+    pub(super) lost: usize,
     next_id: u16,
 }
 
@@ -50,6 +62,12 @@ impl Server {
             at_most_once: BTreeSet::new(),
             first: Vec::new(),
             seen: BTreeSet::new(),
+            delivered: BTreeSet::new(),
+            numbers: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            requests: VecDeque::new(),
+            filters: BTreeSet::new(),
+            lost: 0,
             next_id: 0,
         }
     }
@@ -61,10 +79,18 @@ impl Server {
         self.greeted = false;
         self.answers.clear();
         self.unanswered.clear();
-        self.session &= keep_session;
-        if !self.session {
-            self.released.clear();
+        self.requests.clear();
+        if !keep_session {
+            self.forget();
         }
+    }
+
+    fn forget(&mut self) {
+        self.lost = self.lost.saturating_add(usize::from(self.session));
+        self.session = false;
+        self.released.clear();
+        self.numbers.clear();
+        self.filters.clear();
     }
 
     /// What the client has written.
@@ -87,8 +113,7 @@ impl Server {
                 self.v5 = connect.version().is_v5();
                 let mut connack = ConnAck::default();
                 if connect.clean_start() {
-                    self.session = false;
-                    self.released.clear();
+                    self.forget();
                 }
                 connack.session_present = self.session;
                 self.answers.push_back(connack.into());
@@ -96,12 +121,14 @@ impl Server {
             Packet::Publish(publish) => self.publish(&publish),
             Packet::Subscribe(subscribe) => {
                 let filters = subscribe.filters().count();
+                self.requests.push_back(subscribe.filters().map(|(filter, _)| filter.to_string()).collect());
                 assert!((1..=8).contains(&filters), "{filters} filters in one SUBSCRIBE");
                 let codes = vec![ReasonCode::GrantedQoS1; filters];
                 self.answers.push_back(Packet::SubAck(SubAck::new(subscribe.packet_id, codes)));
             }
             Packet::Unsubscribe(unsubscribe) => {
                 let filters = unsubscribe.filters().count();
+                self.requests.push_back(unsubscribe.filters().map(|filter| filter.to_string()).collect());
                 assert!((1..=8).contains(&filters), "{filters} filters in one UNSUBSCRIBE");
                 let codes = vec![ReasonCode::Success; filters];
                 self.answers.push_back(Packet::UnsubAck(SubAck::new(unsubscribe.packet_id, codes)));
@@ -133,12 +160,15 @@ impl Server {
             return;
         };
         assert!(self.unanswered.insert(id.value()), "{id:?} is in use");
+        self.numbers.insert(id.value(), number);
         assert!(self.unanswered.len() <= usize::from(WINDOW), "more unanswered messages than the window");
         if publish.dup() {
             assert!(!new || self.session, "a duplicate of what was never sent");
         }
         if publish.qos() == QoS::ExactlyOnce {
-            self.released.insert(id.value());
+            if self.released.insert(id.value()) {
+                assert!(self.delivered.insert(number), "QoS 2 message {number} is delivered twice");
+            }
             self.answers.push_back(Packet::PubRec(Ack::new(id)));
         } else {
             self.answers.push_back(Packet::PubAck(Ack::new(id)));
@@ -163,16 +193,35 @@ impl Server {
             Packet::ConnAck(_) => self.session = true,
             Packet::PubAck(ack) | Packet::PubComp(ack) => {
                 self.unanswered.remove(&ack.packet_id.value());
+                self.answered.extend(self.numbers.get(&ack.packet_id.value()));
             }
-            _ => {}
+            packet => self.grant(packet),
         }
         Some(self.bytes(&packet))
     }
 
     /// Throws the next answer away.
     pub(super) fn withhold(&mut self) {
-        if !matches!(self.answers.front(), Some(Packet::ConnAck(_))) {
-            self.answers.pop_front();
+        if !matches!(self.answers.front(), Some(Packet::ConnAck(_)))
+            && let Some(packet) = self.answers.pop_front()
+        {
+            self.grant(&packet);
+        }
+    }
+
+    /// The request that this answers takes effect.
+    fn grant(&mut self, packet: &Packet) {
+        let (ack, has) = match packet {
+            Packet::SubAck(ack) => (ack, true),
+            Packet::UnsubAck(ack) => (ack, false),
+            _ => return,
+        };
+        for (filter, reason) in self.requests.pop_front().into_iter().flatten().zip(ack.reasons()) {
+            match has {
+                _ if reason.is_error() => {}
+                true => drop(self.filters.insert(filter)),
+                false => drop(self.filters.remove(&filter)),
+            }
         }
     }
 

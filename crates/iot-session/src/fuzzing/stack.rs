@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mqtt_codec::{QoS, TopicFilter, packet::SubscriptionOptions};
 
+use super::ledger::Ledger;
 use super::server::{Server, payload};
 use super::{QUEUE, WINDOW, World};
 use crate::message::Message;
@@ -14,7 +15,7 @@ use crate::stage::{Op, SubscribeOp, UnsubscribeOp};
 pub fn stack(data: &[u8]) {
     let Some((choice, script)) = data.split_first() else { return };
     let Ok(world) = World::new(*choice) else { return };
-    let mut run = Run { world, server: Server::new() };
+    let mut run = Run { world, server: Server::new(), ledger: Ledger::new(choice & 2 != 0) };
     let mut script = script.iter().copied();
     while let Some(verb) = script.next() {
         run.step(verb, script.next().unwrap_or(0));
@@ -25,6 +26,7 @@ pub fn stack(data: &[u8]) {
 struct Run {
     world: World,
     server: Server,
+    ledger: Ledger,
 }
 
 impl Run {
@@ -34,9 +36,9 @@ impl Run {
             1..=3 => self.publish(how),
             4 => self.subscribe(how),
             5 => self.unsubscribe(how),
-            6 if how.is_multiple_of(8) => drop(self.world.op(Op::Disconnect)),
+            6 if how.is_multiple_of(8) => self.leave(),
             6 | 7 => self.link_up(how & 1 == 0),
-            8 => self.world.link_down(how & 1 == 0),
+            8 => self.cut(how & 1 == 0),
             9..=11 => self.answer(how % 16 == 15),
             12 if how.is_multiple_of(4) => self.server.withhold(),
             12 | 13 => self.answer_all(),
@@ -50,7 +52,13 @@ impl Run {
     fn look(&mut self) {
         let written = self.world.written.split();
         self.server.absorb(&written);
-        self.world.ended.clear();
+        for filter in self.world.quarantined.drain(..) {
+            self.ledger.quarantined(&filter);
+        }
+        for (id, result) in self.world.ended.drain(..) {
+            self.ledger.ended(id, &result, &self.server);
+        }
+        self.ledger.look(&self.server);
         let gauges = self.world.machine.gauges();
         // The queue, what came back from a lost session, and what waits for its turn at the link.
         assert!(gauges.queued <= QUEUE + 2 * usize::from(WINDOW), "{} wait", gauges.queued);
@@ -64,24 +72,47 @@ impl Run {
         }
         let number = self.world.next_op.saturating_add(1);
         let Ok(message) = Message::new("a/b", payload(number)) else { return };
-        let message = message.qos(match how % 3 {
+        let qos = match how % 3 {
             0 => QoS::AtMostOnce,
             1 => QoS::AtLeastOnce,
             _ => QoS::ExactlyOnce,
-        });
+        };
+        let message = message.qos(qos);
         let message = if how & 64 == 0 { message } else { message.time_to_live(Duration::from_secs(3)) };
-        self.world.op(Op::Publish(message.into_op()));
+        let id = self.world.op(Op::Publish(message.into_op()));
+        self.ledger.publish(id, qos);
     }
 
     fn subscribe(&mut self, how: u8) {
-        let names = (0..=how % 10).filter_map(|n| TopicFilter::try_from(format!("f/{n}")).ok());
-        let filters = names.map(|filter| (filter, SubscriptionOptions::at(QoS::AtLeastOnce))).collect();
+        let filters =
+            self.request(how).into_iter().map(|filter| (filter, SubscriptionOptions::at(QoS::AtLeastOnce)));
+        let filters = filters.collect();
         self.world.op(Op::Subscribe(SubscribeOp { filters }));
     }
 
     fn unsubscribe(&mut self, how: u8) {
-        let filters = (0..=how % 10).filter_map(|n| TopicFilter::try_from(format!("f/{n}")).ok()).collect();
+        let filters = self.request(how);
         self.world.op(Op::Unsubscribe(UnsubscribeOp { filters }));
+    }
+
+    /// Up to ten filters, for the next operation.
+    fn request(&mut self, how: u8) -> Vec<TopicFilter> {
+        let filters: Vec<_> = (how / 16 % 4..=how % 10)
+            .chain([how % 10])
+            .filter_map(|n| TopicFilter::try_from(format!("f/{n}")).ok())
+            .collect();
+        self.ledger.request(self.world.next_op.saturating_add(1), filters.iter().cloned());
+        filters
+    }
+
+    fn leave(&mut self) {
+        self.ledger.left = true;
+        self.world.op(Op::Disconnect);
+    }
+
+    fn cut(&mut self, by_peer: bool) {
+        self.ledger.cuts_by_peer = self.ledger.cuts_by_peer.saturating_add(usize::from(by_peer));
+        self.world.link_down(by_peer);
     }
 
     fn link_up(&mut self, keep_session: bool) {
@@ -140,5 +171,6 @@ impl Run {
         assert!(self.world.machine.ready(), "no room although nothing is under way");
         let gauges = self.world.machine.gauges();
         assert_eq!((gauges.queued, gauges.in_flight), (0, 0), "something waits although all has ended");
+        self.ledger.close(&self.server);
     }
 }
