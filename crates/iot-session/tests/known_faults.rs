@@ -8,10 +8,11 @@ mod support;
 use std::time::Duration;
 
 use iot_session::layers::Standard;
-use iot_session::{Client, Config, Delivery, Message, OpError, QoS, Status, Version};
-use mqtt_codec::packet::{Ack, SubAck};
+use iot_session::{Client, Config, Delivery, Message, OpError, QoS, Version};
+use mqtt_codec::packet::SubAck;
 use mqtt_codec::{Packet, ReasonCode};
-use support::link::{Links, Server, start_with, subscribed, until};
+use support::link::{Links, Server, start_with, subscribed};
+use support::stack::{offline, takes};
 use support::{options, puback, publish, secs};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
@@ -28,11 +29,6 @@ async fn online(links: &Links) -> (Client, Server) {
     (client, server)
 }
 
-async fn offline(client: &Client, server: Server) {
-    drop(server);
-    until(client, |status| matches!(status, Status::Disconnected { .. })).await;
-}
-
 /// A new session, in which the filters are asked for again.
 async fn back(links: &Links, filters: &[&str]) -> Server {
     let mut server = links.add(1 << 16);
@@ -43,16 +39,6 @@ async fn back(links: &Links, filters: &[&str]) -> Server {
     let codes = filters.iter().map(|_| ReasonCode::GrantedQoS1);
     server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, codes))).await;
     server
-}
-
-/// Takes a PUBLISH and acknowledges it.
-async fn takes(server: &mut Server) -> String {
-    let packet = server.recv_or_pong().await;
-    let Some(Packet::Publish(publish)) = packet else { panic!("{packet:?}") };
-    if let Some(id) = publish.packet_id() {
-        server.send(Packet::PubAck(Ack::new(id))).await;
-    }
-    String::from_utf8(publish.payload().to_vec()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]

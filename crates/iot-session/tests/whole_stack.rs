@@ -6,111 +6,17 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use iot_session::layers::{DrainRate, OfflineQueue, Standard};
 use iot_session::stage::{Notice, Quarantine};
-use iot_session::{
-    Client, Config, ConnectionError, Delivery, Ended, Message, Messages, OpError, QoS, Status,
-    TryPublishError, Version,
-};
+use iot_session::{Config, Delivery, Ended, QoS, TryPublishError, Version};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
 use mqtt_codec::{Packet, ReasonCode};
-use support::link::{Links, Server, start_with, subscribed, until};
+use support::link::{Links, start_with, subscribed};
+use support::stack::{answer, back, message, millis, offline, online, silent, start, subscribing, takes};
 use support::{id, options, publish, secs};
-use tokio::task::{JoinHandle, JoinSet, yield_now};
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout};
-
-fn millis(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "numbers and strings alike")]
-fn message(payload: impl ToString) -> Message {
-    Message::new("out", payload.to_string().into_bytes()).unwrap()
-}
-
-/// A client of a session that outlives connections.
-fn start(links: &Links) -> (Client, JoinHandle<()>) {
-    let options = options(Version::V5).session_expiry(secs(600));
-    start_with(options, Standard::default(), links, Config::default())
-}
-
-async fn online(links: &Links) -> (Client, Server) {
-    let mut server = links.add(1 << 16);
-    let (client, _task) = start(links);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
-    (client, server)
-}
-
-async fn offline(client: &Client, server: Server) {
-    drop(server);
-    until(client, |status| matches!(status, Status::Disconnected { .. })).await;
-}
-
-async fn back(links: &Links, session_present: bool) -> Server {
-    let mut server = links.add(1 << 16);
-    server.accept(session_present).await;
-    server
-}
-
-/// Takes a SUBSCRIBE of this one filter and answers.
-async fn answer(server: &mut Server, filter: &str, reason: ReasonCode) {
-    let packet = server.recv_or_pong().await;
-    let Some(Packet::Subscribe(subscribe)) = packet else { panic!("{packet:?}") };
-    let filters: Vec<_> = subscribe.filters().map(|(filter, _)| filter.as_str().to_owned()).collect();
-    assert_eq!(filters, [filter]);
-    server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [reason]))).await;
-}
-
-/// Takes a PUBLISH and acknowledges it.
-async fn takes(server: &mut Server) -> String {
-    let packet = server.recv_or_pong().await;
-    let Some(Packet::Publish(publish)) = packet else { panic!("{packet:?}") };
-    if let Some(id) = publish.packet_id() {
-        server.send(Packet::PubAck(Ack::new(id))).await;
-    }
-    String::from_utf8(publish.payload().to_vec()).unwrap()
-}
-
-/// Nothing but pings comes for a while.
-async fn silent(server: &mut Server) {
-    let packet = timeout(secs(120), server.recv_or_pong()).await;
-    assert!(packet.is_err(), "{packet:?}");
-}
-
-fn subscribing(client: &Client, filter: &'static str) -> JoinHandle<Result<Messages, OpError>> {
-    let client = client.clone();
-    tokio::spawn(async move { client.subscribe(filter, QoS::AtLeastOnce).await })
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_device_that_boots_offline_is_subscribed_first_and_then_its_messages_go_at_2_per_second() {
-    let links = Links::default();
-    links.refuse(2);
-    let (client, _task) = start(&links);
-    let subscribed = subscribing(&client, "in");
-    let mut acks = Vec::new();
-    for n in 0..5 {
-        acks.push(client.publish(message(n)).await.unwrap());
-    }
-    client.connect_lazily().await.unwrap();
-    let start = Instant::now();
-    let mut server = back(&links, false).await;
-    assert_eq!(start.elapsed(), secs(3), "after 1 and 2 seconds");
-    sleep(secs(1)).await;
-    assert!(!client.status().borrow().is_connected(), "not before the subscription is in force");
-    answer(&mut server, "in", ReasonCode::GrantedQoS1).await;
-    for n in 0..5 {
-        assert_eq!(takes(&mut server).await, n.to_string());
-        assert_eq!(start.elapsed(), secs(4) + millis(500) * n, "{n}");
-    }
-    for ack in acks {
-        assert_eq!(ack.await.unwrap(), Delivery::Acked(ReasonCode::Success));
-    }
-    assert!(subscribed.await.unwrap().unwrap().ended().is_none());
-}
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_an_outage_keep_their_outcomes_over_a_second_one_in_the_middle_of_the_drain() {
@@ -239,130 +145,6 @@ async fn invariant_9_a_subscribe_dropped_at_any_point_leaves_nothing_behind() {
         client.online().await.unwrap();
         silent(&mut server).await;
         assert_eq!((client.stats().unrouted, client.stats().subscriptions), (1, 0), "no route, no filter");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn invariant_9_a_connect_given_up_goes_on_and_hinders_no_other() {
-    let links = Links::default();
-    let (client, _task) = start(&links);
-    assert!(timeout(secs(1), client.connect()).await.is_err(), "the dial hangs");
-    assert!(timeout(millis(1), client.online()).await.is_err());
-    // The attempt ends at its timeout; nobody hears of it.
-    until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
-    let mut server = links.add(1 << 16);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
-    assert!(client.publish(message("1")).await.is_ok());
-    assert_eq!(takes(&mut server).await, "1");
-}
-
-#[tokio::test(start_paused = true)]
-async fn dropping_the_last_handle_leaves_at_once_and_what_waits_ends_as_closed() {
-    let links = Links::default();
-    let mut server = links.add(1 << 16);
-    let (client, task) = start(&links);
-    let acks = [client.publish(message("1")).await.unwrap(), client.publish(message("2")).await.unwrap()];
-    yield_now().await;
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
-    let start = Instant::now();
-    drop(client);
-    let mut seen = Vec::new();
-    while let Some(packet) = server.recv().await {
-        seen.push(packet);
-    }
-    assert!(matches!(seen.last(), Some(Packet::Disconnect(_))));
-    drop(server);
-    task.await.unwrap();
-    assert_eq!(start.elapsed(), Duration::ZERO);
-    let [first, second] = acks;
-    assert!(matches!(first.await, Err(OpError::Interrupted)), "sent, and nobody knows");
-    assert!(matches!(second.await, Err(OpError::Closed)), "its turn would have come half a second later");
-}
-
-#[tokio::test(start_paused = true)]
-async fn close_waits_for_a_drain_and_says_at_its_deadline_what_is_left() {
-    for (within, left) in [(secs(10), 0), (millis(1200), 3)] {
-        let links = Links::default();
-        let (client, server) = online(&links).await;
-        offline(&client, server).await;
-        let mut acks = Vec::new();
-        for n in 0..6 {
-            acks.push(client.publish(message(n)).await.unwrap());
-        }
-        let mut server = back(&links, true).await;
-        client.online().await.unwrap();
-        let start = Instant::now();
-        let close = tokio::spawn(async move { client.close(within).await.unwrap() });
-        let mut seen = 0;
-        while let Some(packet) = server.recv().await {
-            if let Packet::Publish(publish) = packet {
-                seen += 1;
-                server.send(Packet::PubAck(Ack::new(publish.packet_id().unwrap()))).await;
-            }
-        }
-        assert_eq!(start.elapsed(), if left == 0 { millis(2500) } else { within });
-        let leftover = close.await.unwrap();
-        assert_eq!((leftover.queued, leftover.unacknowledged, seen), (left, 0, 6 - left));
-        for (n, ack) in acks.into_iter().enumerate() {
-            let outcome = ack.await;
-            assert!(if n < seen { outcome.is_ok() } else { matches!(outcome, Err(OpError::Closed)) });
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_waits_at_a_disconnect_goes_out_after_the_next_connect_and_streams_go_on() {
-    let links = Links::default();
-    let (client, mut server) = online(&links).await;
-    let mut messages = subscribed(&client, &mut server, "in").await;
-    offline(&client, server).await;
-    let ack = client.publish(message("kept")).await.unwrap();
-    client.disconnect().await.unwrap();
-    assert!(matches!(&*client.status().borrow(), Status::Idle));
-    sleep(secs(600)).await;
-    assert_eq!(client.stats().queued, 1);
-    let mut server = links.add(1 << 16);
-    let serve = async {
-        server.accept(false).await;
-        answer(&mut server, "in", ReasonCode::GrantedQoS1).await;
-        assert_eq!(takes(&mut server).await, "kept");
-    };
-    let (result, ()) = tokio::join!(client.connect(), serve);
-    result.unwrap();
-    assert!(ack.await.is_ok());
-    server.send(publish("in", "x")).await;
-    assert_eq!(messages.next().await.unwrap().payload(), b"x");
-}
-
-#[tokio::test(start_paused = true)]
-async fn connect_lazily_goes_on_at_a_refusal_that_cannot_heal_and_says_so_and_connect_does_not() {
-    for lazily in [true, false] {
-        let links = Links::default();
-        let mut server = links.add(1 << 16);
-        let (client, _task) = start(&links);
-        let ack = client.publish(message("1")).await.unwrap();
-        let connecting = tokio::spawn({
-            let client = client.clone();
-            async move {
-                if lazily { client.connect_lazily().await.is_ok() } else { client.connect().await.is_ok() }
-            }
-        });
-        assert!(matches!(server.recv().await, Some(Packet::Connect(_))));
-        server.send(ConnAck::new(false, ReasonCode::ClientIdentifierNotValid)).await;
-        let status = until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
-        let Status::Disconnected { error, retry_in } = status else { panic!() };
-        assert!(!error.is_retryable() && matches!(error, ConnectionError::Refused { .. }), "{error}");
-        assert_eq!((retry_in, connecting.await.unwrap()), (lazily.then(|| secs(1)), lazily));
-        assert_eq!(client.stats().queued, 1, "the message waits for a connection");
-        let mut server = links.add(1 << 16);
-        if !lazily {
-            client.connect_lazily().await.unwrap();
-        }
-        server.accept(false).await;
-        assert_eq!(takes(&mut server).await, "1");
-        assert!(ack.await.is_ok());
     }
 }
 

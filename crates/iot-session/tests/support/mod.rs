@@ -10,6 +10,8 @@
 #[cfg(feature = "tokio")]
 pub mod link;
 pub mod script;
+#[cfg(feature = "tokio")]
+pub mod stack;
 pub mod subscriptions;
 pub mod world;
 
