@@ -30,6 +30,7 @@ pub struct Builder<L = ()> {
     pub(crate) will: Option<Will>,
     pub(crate) metrics: bool,
     pub(crate) backoff: Backoff,
+    pub(crate) connect_interval: Duration,
     pub(crate) jitter: Jitter,
     pub(crate) retry_first: bool,
     pub(crate) give_up: GiveUp,
@@ -58,6 +59,7 @@ impl Builder {
             will: None,
             metrics: true,
             backoff: Backoff::default(),
+            connect_interval: Duration::from_secs(1),
             jitter: Jitter::default(),
             retry_first: false,
             give_up: GiveUp::default(),
@@ -181,6 +183,14 @@ impl<L> Builder<L> {
         self
     }
 
+    /// The least time from one dial to the next, whatever asks for it: a delay below it, `reconnect_now`, a disconnect
+    /// and a connect. Default: 1 s, as AWS IoT Core takes one CONNECT per second for each client identifier. A broker of
+    /// one's own may take more.
+    pub fn connect_interval(mut self, interval: Duration) -> Self {
+        self.connect_interval = interval;
+        self
+    }
+
     /// How the delays are spread, so that a fleet that lost its connections at one instant does not come back at one.
     /// Default: not at all, so that the formula holds; [`Jitter::Full`] is what a fleet wants.
     pub fn jitter(mut self, jitter: Jitter) -> Self {
@@ -237,6 +247,7 @@ impl<L> Builder<L> {
             will: self.will,
             metrics: self.metrics,
             backoff: self.backoff,
+            connect_interval: self.connect_interval,
             jitter: self.jitter,
             retry_first: self.retry_first,
             give_up: self.give_up,

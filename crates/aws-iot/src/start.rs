@@ -1,7 +1,6 @@
 //! From settings to a connection.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
 
 use bytes::Bytes;
 use iot_session::layers::{Random, Reconnect, Standard};
@@ -61,7 +60,7 @@ impl<L> Builder<L> {
         let reconnect = Reconnect::new(self.backoff)
             .retry_first(self.retry_first)
             .give_up(self.give_up)
-            .connect_interval(CONNECT_INTERVAL)
+            .connect_interval(self.connect_interval)
             .jitter(self.jitter, Random::seeded(random()));
         let standard =
             Standard { queue: self.offline_queue, reconnect, pacing: self.pacing, ..Standard::default() };
@@ -124,9 +123,6 @@ impl<L> Builder<L> {
         username
     }
 }
-
-/// AWS IoT Core takes one CONNECT per second for each client identifier.
-const CONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 fn generated_client_id() -> String {
     format!("rust-{:016x}", random())

@@ -144,6 +144,7 @@ async fn a_cut_in_mqtt_3_loses_neither_either() {
 async fn cuts(emulator: &Emulator, builder: Builder) {
     let client = builder
         .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1), Duration::from_secs(20)))
+        .connect_interval(Duration::ZERO)
         .connect()
         .await
         .unwrap();
