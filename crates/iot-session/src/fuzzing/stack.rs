@@ -66,8 +66,8 @@ impl Run {
     }
 
     fn publish(&mut self, how: u8) {
-        // As a driver does: what there is no room for is not handed over.
-        if !self.world.machine.ready() {
+        // As a driver does: what there is no room for is not handed over. Other holders may do it all the same.
+        if !self.world.machine.ready() && how & 128 == 0 {
             return;
         }
         let number = self.world.next_op.saturating_add(1);
