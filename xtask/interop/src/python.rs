@@ -19,7 +19,7 @@ const INTERPRETER: &str = "INTEROP_PYTHON";
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
-    _child: Child,
+    child: Child,
     files: TempDir,
     pub(crate) port: u16,
 }
@@ -103,9 +103,9 @@ fn module(name: &str) -> Vec<OsString> {
 async fn serve(program: &[OsString], args: &[&OsStr], files: TempDir, port: u16) -> Result<Server, Failure> {
     let log = std::fs::File::create(files.path().join("log"))?;
     let mut command = python()?;
-    command.args(program).args(args).stdout(log.try_clone()?).stderr(log);
+    command.args(program).args(args).process_group(0).stdout(log.try_clone()?).stderr(log);
     let child = command.spawn().map_err(|error| format!("{program:?} could not be started: {error}"))?;
-    let server = Server { _child: child, files, port };
+    let server = Server { child, files, port };
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for _ in 0..400 {
         ticks.tick().await;
@@ -114,6 +114,15 @@ async fn serve(program: &[OsString], args: &[&OsStr], files: TempDir, port: u16)
         }
     }
     Err(format!("{program:?} does not listen after 20 s; its log: {}", server.log()).into())
+}
+
+impl Drop for Server {
+    /// With the processes that it started itself: they are in its group, and would stay.
+    fn drop(&mut self) {
+        if let Some(group) = self.child.id() {
+            let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+        }
+    }
 }
 
 impl Server {
