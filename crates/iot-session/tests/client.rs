@@ -49,8 +49,7 @@ async fn close_waits_for_what_is_in_flight_and_ends_the_driver() {
     let links = Links::default();
     let mut server = links.add(1 << 16);
     let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let start = Instant::now();
     let acks = [client.publish(message("1")).await.unwrap(), client.publish(message("2")).await.unwrap()];
     let close = closing(&client, secs(5));
@@ -80,8 +79,7 @@ async fn close_says_at_its_deadline_what_did_not_make_it() {
     let mut server = links.add(1 << 16);
     let options = options(Version::V5).window(1).operation_timeout(secs(600));
     let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let sent = client.publish(message("1")).await.unwrap();
     let waiting = [client.publish(message("2")).await.unwrap(), client.publish(message("3")).await.unwrap()];
     let start = Instant::now();
@@ -115,8 +113,7 @@ async fn close_outlasts_an_outage_and_the_last_handle() {
     let links = Links::default();
     let mut server = links.add(1 << 16);
     let (client, task) = start_with(options(Version::V5), queueing(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     drop(server);
     until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
     let ack = client.publish(message("made offline")).await.unwrap();
@@ -161,8 +158,7 @@ async fn the_stats_tell_what_is_under_way_and_how_long_a_round_trip_takes() {
     let stats = client.stats();
     assert_eq!((stats.queued, stats.in_flight, stats.round_trip), (1, 0, None));
     assert!(stats.queued_bytes >= 6);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
     assert_eq!((client.stats().queued, client.stats().in_flight), (0, 1));
     server.send(puback(1)).await;
@@ -195,8 +191,7 @@ async fn notices_tell_what_the_layers_do_and_which_handler_panicked() {
     let (client, task) = start_with(options(Version::V5), queueing(), &links, Config::default());
     let mut notices = client.notices();
     drop(client.publish(message("1").qos(QoS::AtMostOnce)).await.unwrap());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     assert_eq!(notices.next().await, Some(Notice::Draining { queued: 1 }));
     assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
     assert_eq!(notices.next().await, Some(Notice::Drained));

@@ -5,10 +5,11 @@
 mod support;
 
 use iot_session::layers::{Reconnect, Resubscribe};
-use iot_session::{Client, Config, QoS, Status, Version};
+use iot_session::{Client, Config, QoS, Version};
 use mqtt_codec::packet::SubAck;
 use mqtt_codec::{Packet, PacketId, ReasonCode};
-use support::link::{Links, Server, start_with, subscribed, until};
+use support::link::{Links, Server, start_with, subscribed};
+use support::stack::{back, offline, silent, subscribing};
 use support::{id, options, publish, secs};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
@@ -22,20 +23,8 @@ fn start(links: &Links) -> (Client, JoinHandle<()>) {
 async fn online(links: &Links) -> (Client, Server) {
     let mut server = links.add(1 << 16);
     let (client, _task) = start(links);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     (client, server)
-}
-
-async fn offline(client: &Client, server: Server) {
-    drop(server);
-    until(client, |status| matches!(status, Status::Disconnected { .. })).await;
-}
-
-async fn back(links: &Links, session_present: bool) -> Server {
-    let mut server = links.add(1 << 16);
-    server.accept(session_present).await;
-    server
 }
 
 /// Takes a SUBSCRIBE of this one filter and agrees. Gives the messages that were acknowledged before it.
@@ -57,11 +46,6 @@ async fn grant(server: &mut Server, filter: &str) -> Vec<PacketId> {
 async fn unsubscribes(server: &mut Server, filter: &str) {
     let Some(Packet::Unsubscribe(unsubscribe)) = server.recv_or_pong().await else { panic!() };
     assert_eq!(unsubscribe.filters().next().unwrap().as_str(), filter);
-}
-
-/// Nothing but pings comes for a while.
-async fn silent(server: &mut Server) {
-    assert!(timeout(secs(120), server.recv_or_pong()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,10 +85,7 @@ async fn a_stream_outlives_the_servers_session() {
 async fn a_subscribe_made_before_connecting_resolves_once_it_is_in_force() {
     let links = Links::default();
     let (client, _task) = start(&links);
-    let subscribing = tokio::spawn({
-        let client = client.clone();
-        async move { client.subscribe("a", QoS::AtLeastOnce).await }
-    });
+    let subscribing = subscribing(&client, "a");
     yield_now().await;
     client.connect_lazily().await.unwrap();
     let mut server = back(&links, false).await;

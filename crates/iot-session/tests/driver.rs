@@ -56,8 +56,7 @@ async fn invariant_9_a_dropped_wait_for_room_sends_nothing() {
     let mut server = links.add(1 << 16);
     let config = Config { commands: 1, ..Config::default() };
     let (client, _task) = start(options(Version::V5).window(1), Reconnect::default(), &links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let first = client.publish(message("a", "1")).await.unwrap();
     assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
     let second = client.publish(message("a", "2")).await.unwrap(); // fills the channel
@@ -136,8 +135,7 @@ async fn disconnect_is_written_before_it_resolves_and_the_client_connects_again(
     assert!(matches!(*client.status().borrow(), Status::Idle));
 
     let mut server = links.add(1024);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,8 +162,7 @@ async fn dropping_the_last_handle_is_an_orderly_disconnect() {
     let links = Links::default();
     let mut server = links.add(1024);
     let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut messages = subscribed(&client, &mut server, "a").await;
     let ack = client.publish(message("a", "x")).await.unwrap();
     drop(client);
@@ -185,8 +182,7 @@ async fn a_driver_that_is_gone_closes_every_future() {
     let links = Links::default();
     let mut server = links.add(1024);
     let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut messages = subscribed(&client, &mut server, "a").await;
     task.abort();
     assert!(task.await.is_err());
@@ -207,8 +203,7 @@ async fn a_server_that_floods_and_does_not_read_is_not_read_from() {
         &links,
         Config::default(),
     );
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let flood = async {
         for n in 0..1_000_000u32 {
             server.send(publish("a", "x").at_least_once(id((n % 60_000) as u16 + 1))).await;

@@ -12,7 +12,7 @@ use iot_session::{Client, Config, Delivery, Message, OpError, QoS, Version};
 use mqtt_codec::packet::SubAck;
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, Server, start_with, subscribed};
-use support::stack::{offline, takes};
+use support::stack::{self, offline, takes};
 use support::{options, puback, publish, secs};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
@@ -24,15 +24,13 @@ fn message(payload: usize, qos: QoS) -> Message {
 async fn online(links: &Links) -> (Client, Server) {
     let mut server = links.add(1 << 16);
     let (client, _task) = start_with(options(Version::V5), Standard::default(), links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     (client, server)
 }
 
 /// A new session, in which the filters are asked for again.
 async fn back(links: &Links, filters: &[&str]) -> Server {
-    let mut server = links.add(1 << 16);
-    server.accept(false).await;
+    let mut server = stack::back(links, false).await;
     let Some(Packet::Subscribe(subscribe)) = server.recv().await else { panic!() };
     let asked: Vec<_> = subscribe.filters().map(|(filter, _)| filter.as_str().to_owned()).collect();
     assert_eq!(asked, filters);

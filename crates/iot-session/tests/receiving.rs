@@ -68,8 +68,7 @@ async fn a_message_that_is_not_acknowledged_comes_again_with_the_next_connection
     let mut server = links.add(1 << 16);
     let options = options(Version::V5).session_expiry(secs(600));
     let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut messages = manual(&client, &mut server, "a").await;
     for n in 1..=3 {
         server.send(publish("a", "x").at_least_once(id(n))).await;
@@ -249,8 +248,7 @@ async fn a_quarantined_filter_ends_its_streams_and_says_why() {
     let mut server = links.add(1 << 16);
     let (client, task) =
         start_with(options(Version::V5), (Quarantiner, Reconnect::default()), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut notices = client.notices();
     let mut messages = subscribed(&client, &mut server, "a").await;
     let mut other = subscribed(&client, &mut server, "b").await;

@@ -28,8 +28,7 @@ async fn online(links: &Links, config: Config) -> (Client, Server) {
     let mut server = links.add(1 << 16);
     let options = options(Version::V5).session_expiry(secs(600));
     let (client, _task) = start(options, Reconnect::default(), links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     (client, server)
 }
 

@@ -128,8 +128,7 @@ async fn reading_stops_while_too_many_messages_wait_for_a_stuck_subscriber() {
     let mut server = links.add(64);
     let (client, _task) =
         start(options(Version::V3_1_1).keep_alive(Duration::ZERO), Reconnect::default(), &links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut stuck = subscribed(&client, &mut server, "a").await;
     let flood = tokio::spawn(async move {
         for n in 1..=1000 {
@@ -157,8 +156,7 @@ async fn a_full_receive_window_does_not_starve_pingresp_and_a_reconnect_brings_n
     let config = Config { inbox: 1, unaccepted: 3, inbox_timeout: secs(600), ..Config::default() };
     let options = options(Version::V5).receive_maximum(3).session_expiry(secs(600));
     let (client, _task) = start(options, Reconnect::default(), &links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut stuck = subscribed(&client, &mut server, "a").await;
     for n in 1..=3 {
         server.send(publish("a", "x").at_least_once(id(n))).await;
@@ -192,8 +190,7 @@ async fn a_subscription_does_not_wait_behind_a_full_window() {
     let config = Config { commands: 1, ..Config::default() };
     let options = options(Version::V5).window(1).operation_timeout(secs(600));
     let (client, _task) = start(options, Reconnect::default(), &links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let stuck =
         [client.publish(message("a", "1")).await.unwrap(), client.publish(message("a", "2")).await.unwrap()];
     assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
@@ -207,8 +204,7 @@ async fn a_resumed_sessions_messages_wait_for_their_subscriber() {
     let mut server = links.add(1 << 16);
     let options = options(Version::V5).clean_start(false).session_expiry(secs(600));
     let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(true));
-    result.unwrap();
+    server.accept_from(&client, true).await;
     server.send(publish("a/1", "stored").at_least_once(id(1))).await;
     server.send(publish("b", "nobody's").at_least_once(id(2))).await;
     let answer = async {

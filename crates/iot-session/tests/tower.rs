@@ -57,8 +57,7 @@ async fn a_service_is_ready_when_the_session_has_room() {
     let config = Config { commands: 1, ..Config::default() };
     let options = options(Version::V5).window(1);
     let (client, task) = start(options, Reconnect::default(), &links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut service = client.publish_service();
     let sent = service.ready().await.unwrap().call(message("in flight"));
     assert!(matches!(server.recv().await, Some(Packet::Publish(_))));

@@ -61,8 +61,7 @@ async fn a_span_for_each_connection_and_neither_payloads_nor_topics_nor_secrets(
     let mut server = links.add(1 << 16);
     let options = options(Version::V5).login("SECRET-user", Some("SECRET-password".into())).unwrap();
     let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut messages = subscribed(&client, &mut server, "in/+").await;
     server.send(publish("in/SECRET", "SECRET")).await;
     messages.next().await.unwrap();

@@ -13,7 +13,9 @@ use iot_session::{Config, Delivery, Ended, QoS, TryPublishError, Version};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, start_with, subscribed};
-use support::stack::{answer, back, message, millis, offline, online, silent, start, subscribing, takes};
+use support::stack::{
+    answer, back, message, millis, offline, online, publishes, silent, start, subscribing, takes,
+};
 use support::{id, options, publish, secs};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout};
@@ -23,10 +25,7 @@ async fn messages_of_an_outage_keep_their_outcomes_over_a_second_one_in_the_midd
     let links = Links::default();
     let (client, server) = online(&links).await;
     offline(&client, server).await;
-    let mut acks = Vec::new();
-    for n in 0..6 {
-        acks.push(client.publish(message(n)).await.unwrap());
-    }
+    let mut acks = publishes(&client, 0..6).await;
     let mut server = back(&links, true).await;
     for n in 0..3 {
         assert_eq!(takes(&mut server).await, n.to_string());
@@ -160,8 +159,7 @@ async fn try_publish_gives_back_what_the_queue_has_no_room_for_while_it_drains()
     }
     yield_now().await;
     let mut server = links.add(1 << 16);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     assert_eq!(takes(&mut server).await, "0");
     let mut given_back = None;
     for n in 10..20 {
@@ -185,8 +183,7 @@ async fn invariant_9_of_100_publishers_cancelled_at_random_exactly_those_that_we
     let options = options(Version::V5).session_expiry(secs(600)).window(2);
     let (client, _task) = start_with(options, Standard::default(), &links, config);
     let mut server = links.add(1 << 16);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     let mut publishers = JoinSet::new();
     for n in 0..100_u32 {

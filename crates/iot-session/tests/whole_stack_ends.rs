@@ -11,7 +11,7 @@ use iot_session::{ConnectionError, Delivery, OpError, Status};
 use mqtt_codec::packet::{Ack, ConnAck};
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, subscribed, until};
-use support::stack::{answer, back, message, millis, offline, online, start, subscribing, takes};
+use support::stack::{answer, back, message, millis, offline, online, publishes, start, subscribing, takes};
 use support::{publish, secs};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,10 +22,7 @@ async fn a_device_that_boots_offline_is_subscribed_first_and_then_its_messages_g
     links.refuse(2);
     let (client, _task) = start(&links);
     let subscribed = subscribing(&client, "in");
-    let mut acks = Vec::new();
-    for n in 0..5 {
-        acks.push(client.publish(message(n)).await.unwrap());
-    }
+    let acks = publishes(&client, 0..5).await;
     client.connect_lazily().await.unwrap();
     let start = Instant::now();
     let mut server = back(&links, false).await;
@@ -52,8 +49,7 @@ async fn invariant_9_a_connect_given_up_goes_on_and_hinders_no_other() {
     // The attempt ends at its timeout; nobody hears of it.
     until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
     let mut server = links.add(1 << 16);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     assert!(client.publish(message("1")).await.is_ok());
     assert_eq!(takes(&mut server).await, "1");
 }
@@ -65,8 +61,7 @@ async fn dropping_the_last_handle_leaves_at_once_and_what_waits_ends_as_closed()
     let (client, task) = start(&links);
     let acks = [client.publish(message("1")).await.unwrap(), client.publish(message("2")).await.unwrap()];
     yield_now().await;
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     let start = Instant::now();
     drop(client);
     let mut seen = Vec::new();
@@ -88,10 +83,7 @@ async fn close_waits_for_a_drain_and_says_at_its_deadline_what_is_left() {
         let links = Links::default();
         let (client, server) = online(&links).await;
         offline(&client, server).await;
-        let mut acks = Vec::new();
-        for n in 0..6 {
-            acks.push(client.publish(message(n)).await.unwrap());
-        }
+        let acks = publishes(&client, 0..6).await;
         let mut server = back(&links, true).await;
         client.online().await.unwrap();
         let start = Instant::now();

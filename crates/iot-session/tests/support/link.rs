@@ -97,6 +97,12 @@ impl Server {
         self.send(ConnAck::new(session_present, ReasonCode::Success)).await;
     }
 
+    /// The same, while `client` connects.
+    pub async fn accept_from(&mut self, client: &Client, session_present: bool) {
+        let (result, ()) = tokio::join!(client.connect(), self.accept(session_present));
+        result.unwrap();
+    }
+
     /// Answers everything until the end of the stream; gives what came.
     pub async fn serve(mut self) -> Vec<Packet> {
         let mut seen = Vec::new();
@@ -158,8 +164,7 @@ pub async fn connected(version: Version, config: Config) -> (Client, Server, Lin
     let links = Links::default();
     let mut server = links.add(1 << 16);
     let (client, _) = start(options(version), Reconnect::default(), &links, config);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     (client, server, links)
 }
 

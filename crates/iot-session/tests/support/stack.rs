@@ -1,16 +1,17 @@
 //! A client on all layers, and how its server answers.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use iot_session::layers::Standard;
-use iot_session::{Client, Config, Message, Messages, OpError, QoS, Status, Version};
-use mqtt_codec::packet::{Ack, SubAck};
+use iot_session::{Ack, Client, Config, Message, Messages, OpError, QoS, Status, Version};
+use mqtt_codec::packet::SubAck;
 use mqtt_codec::{Packet, ReasonCode};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::link::{Links, Server, start_with, until};
-use super::{options, secs};
+use super::{options, puback, secs};
 
 pub fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -30,9 +31,17 @@ pub fn start(links: &Links) -> (Client, JoinHandle<()>) {
 pub async fn online(links: &Links) -> (Client, Server) {
     let mut server = links.add(1 << 16);
     let (client, _task) = start(links);
-    let (result, ()) = tokio::join!(client.connect(), server.accept(false));
-    result.unwrap();
+    server.accept_from(&client, false).await;
     (client, server)
+}
+
+/// Publishes one message for each number.
+pub async fn publishes(client: &Client, numbers: Range<u32>) -> Vec<Ack> {
+    let mut acks = Vec::new();
+    for n in numbers {
+        acks.push(client.publish(message(n)).await.unwrap());
+    }
+    acks
 }
 
 pub async fn offline(client: &Client, server: Server) {
@@ -60,7 +69,7 @@ pub async fn takes(server: &mut Server) -> String {
     let packet = server.recv_or_pong().await;
     let Some(Packet::Publish(publish)) = packet else { panic!("{packet:?}") };
     if let Some(id) = publish.packet_id() {
-        server.send(Packet::PubAck(Ack::new(id))).await;
+        server.send(puback(id.value())).await;
     }
     String::from_utf8(publish.payload().to_vec()).unwrap()
 }
