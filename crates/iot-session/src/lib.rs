@@ -12,6 +12,9 @@ pub mod machine;
 mod message;
 pub mod proto;
 pub mod stage;
+#[cfg(feature = "outbox")]
+#[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+pub mod storage;
 mod time;
 
 #[cfg(feature = "tower")]

@@ -22,8 +22,10 @@
 //! - Operations of its own carry an [`Owner`] of its own, and their ends stay inside.
 //! - An operation that it keeps is answered by exactly one [`Event::Done`], whatever happens.
 
+mod store;
 mod types;
 
+pub use store::{EntryId, StoreError, StoreErrorKind, StoreOp, Stored};
 pub use types::{
     AckToken, ConnectOp, Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, Notice, Op,
     OpId, Output, Owner, PublishOp, Quarantine, Receipt, ServerInfo, SubscribeOp, UnsubscribeOp,
