@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use mqtt_codec::{DecodeError, EncodeError, InvalidTopic, ReasonCode, Text};
 
+use crate::stage::StoreError;
+
 /// The byte stream could not be had, or ended.
 #[derive(Debug, Clone)]
 pub struct LinkError {
@@ -230,7 +232,9 @@ pub enum OpError {
     },
     /// The connection did not come about.
     Connect(ConnectionError),
-    /// The client has been closed: its driver task has ended.
+    /// It could not be written to disk. It was not sent.
+    Store(StoreError),
+    /// The client has been closed: its driver task has ended. What is on disk goes out when the program runs again.
     Closed,
 }
 
@@ -283,6 +287,7 @@ impl fmt::Display for OpError {
                 topic.as_str().escape_debug()
             ),
             Self::Connect(error) => error.fmt(f),
+            Self::Store(error) => write!(f, "not stored, so not sent: {error}"),
             Self::Closed => f.write_str("the client is closed"),
         }
     }
@@ -292,6 +297,7 @@ impl Error for OpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Connect(error) => error.source(),
+            Self::Store(error) => Some(error),
             _ => None,
         }
     }

@@ -12,8 +12,8 @@ pub mod machine;
 mod message;
 pub mod proto;
 pub mod stage;
-#[cfg(feature = "outbox")]
-#[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod storage;
 mod time;
 

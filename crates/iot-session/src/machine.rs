@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use mqtt_codec::Codec;
 
 use crate::error::{LinkError, OpError};
-use crate::stage::{AckToken, Event, Gauges, Input, Link, LinkUp, Op, OpId, Output, Stage};
+use crate::stage::{AckToken, Event, Gauges, Input, Link, LinkUp, Op, OpId, Output, Stage, StoreOp, Stored};
 use crate::time::{Nanos, Now};
 
 /// Turns a [`Stage`] into something that eats and makes bytes. The driver, a simulator, a fuzzer or another runtime
@@ -30,6 +30,8 @@ pub enum MachineOutput {
     Dial,
     /// Write what is in [`Machine::transmit`], then close. Also gives up an attempt that is under way.
     Hangup,
+    /// Have the store do this; answer with [`Machine::handle_stored`], in the order of what was asked for.
+    Store(StoreOp),
     /// Tell the holder.
     Event(Event),
 }
@@ -79,6 +81,11 @@ impl<S: Stage> Machine<S> {
         self.stage.handle(now, Input::Accepted(token));
     }
 
+    /// The store has an answer.
+    pub fn handle_stored(&mut self, now: Now, stored: Stored) {
+        self.stage.handle(now, Input::Stored(stored));
+    }
+
     /// The instant of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Now) {
         self.stage.handle(now, Input::Timeout);
@@ -99,6 +106,7 @@ impl<S: Stage> Machine<S> {
                 }
                 Output::Dial => MachineOutput::Dial,
                 Output::Hangup => MachineOutput::Hangup,
+                Output::Store(op) => MachineOutput::Store(op),
                 // Nobody up here keeps messages.
                 Output::Event(Event::Returned(id, _)) => {
                     MachineOutput::Event(Event::Done(id, Err(OpError::Interrupted)))

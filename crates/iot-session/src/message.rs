@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mqtt_codec::packet::Publish;
 use mqtt_codec::{EncodeError, InvalidTopic, Properties, PropertiesRef, Property, QoS, TopicName};
 
-use crate::stage::PublishOp;
+use crate::stage::{PublishOp, Resend};
 
 /// An application message. Cloning shares topic and payload.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Message {
     /// Default: yes. Otherwise it ends with [`OpError::Interrupted`](crate::OpError) then.
     #[must_use]
     pub fn resend(mut self, resend: bool) -> Self {
-        self.op.resend = resend;
+        self.op.resend = if resend { Resend::OtherSession } else { Resend::Never };
         self
     }
 
@@ -143,6 +143,12 @@ impl Message {
     pub(crate) fn again(mut self) -> Self {
         self.op.publish = self.op.publish.with_dup(true);
         self
+    }
+
+    /// Whether an outbox keeps it until it is acknowledged.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_durable(&self) -> bool {
+        self.op.qos == QoS::AtLeastOnce && self.op.queue && self.op.resend != Resend::Never
     }
 
     /// Whether [`time_to_live`](Self::time_to_live) is set.

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::stage::{Event, Gauges, Input, Op, OpId, Output, PublishOp};
+use iot_session::stage::{Event, Gauges, Input, Op, OpId, Output, PublishOp, Resend};
 use iot_session::{Nanos, Now, OpError, QoS, Stage, Version};
 use mqtt_codec::packet::ConnAck;
 use mqtt_codec::{Packet, Properties, Property, ReasonCode};
@@ -122,7 +122,7 @@ fn a_lasting_session_hands_its_messages_back_once_the_server_says_that_it_is_los
 fn what_may_not_be_issued_again_is_reported_as_interrupted() {
     for version in BOTH {
         let (mut rig, caught) = catching(options(version));
-        let once = rig.op(Op::Publish(PublishOp { resend: false, ..numbered(0) }));
+        let once = rig.op(Op::Publish(PublishOp { resend: Resend::Never, ..numbered(0) }));
         let again = rig.op(Op::Publish(numbered(1)));
         rig.link_down();
         assert!(matches!(rig.done(once), Err(OpError::Interrupted)));

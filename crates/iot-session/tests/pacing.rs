@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use iot_session::layers::{Pacing, Reconnect};
 use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::stage::{Event, Op, OpId, PublishOp, Receipt};
+use iot_session::stage::{Event, Op, OpId, PublishOp, Receipt, Resend};
 use iot_session::{Message, Nanos, OpError, QoS, Version, stack};
 use mqtt_codec::Packet;
 use support::script::{Bench, millis, one, text};
@@ -152,7 +152,7 @@ fn what_waits_when_the_link_goes_comes_back_in_order_before_that_is_told() {
     bench.inner_says([support::script::sent("0")]);
     let ops: Vec<OpId> = ["1", "2"].map(|n| bench.publish(n)).into();
     let now = bench.op(Op::Publish(PublishOp { queue: false, ..one("3") }));
-    let once = bench.op(Op::Publish(PublishOp { queue: false, resend: false, ..one("4") }));
+    let once = bench.op(Op::Publish(PublishOp { queue: false, resend: Resend::Never, ..one("4") }));
     bench.events.clear();
     bench.advance(Duration::from_millis(300));
     bench.disconnect();

@@ -44,6 +44,8 @@ pub(super) struct Publish {
     /// Since when it waits, if that matters.
     pub(super) since: Option<Instant>,
     pub(super) reply: oneshot::Sender<Result<Delivery, OpError>>,
+    /// Who waits for it to be on disk.
+    pub(super) stored: Option<oneshot::Sender<Result<(), OpError>>>,
 }
 
 /// What needs no room in the window, and so does not wait behind publishes.
@@ -236,7 +238,48 @@ impl Client {
         let since = since(&message);
         let permit = self.publishes.reserve().await.map_err(|_| ClosedError)?;
         let (reply, outcome) = oneshot::channel();
-        permit.send(Publish { message, since, reply });
+        permit.send(Publish { message, since, reply, stored: None });
+        Ok(Ack(outcome))
+    }
+
+    /// Like [`publish`](Self::publish), and waits until the message is on disk, where it survives the end of the process
+    /// and a loss of power; or until it is acknowledged, if that comes first. It goes out by itself from there, in a later
+    /// run of the program if need be. Needs a stack with an [`Outbox`](crate::layers::Outbox) and a driver with a
+    /// [disk](super::Driver::with_disk).
+    ///
+    /// ```
+    /// # use iot_session::{Client, Message};
+    /// async fn measured(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let ack = client.publish_durably(Message::new("sensor/1", "21.5")?).await?;
+    ///     // From here on a power cut does not lose it. Whether it has arrived:
+    ///     ack.await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpError::Unsupported`]: there is no store, or the message is none that stays there: not of QoS 1, not to be
+    /// [queued](Message::queue) or [sent again](Message::resend). [`OpError::Store`]: it could not be written.
+    /// [`OpError::Dropped`]: there is no room. In each case it is not sent. [`OpError::Closed`]: the client is closed; it
+    /// may have been written.
+    ///
+    /// # Cancellation
+    /// Dropped while it waits for room, the message is not sent; afterwards it is written and sent all the same.
+    pub async fn publish_durably(&self, message: Message) -> Result<Ack, OpError> {
+        if !self.shared.has_disk.load(Ordering::Relaxed) {
+            return Err(OpError::Unsupported("this client keeps no messages on disk"));
+        }
+        if !message.is_durable() {
+            return Err(OpError::Unsupported(
+                "only a QoS 1 message that may be queued and sent again is kept on disk until it is acknowledged",
+            ));
+        }
+        let since = since(&message);
+        let permit = self.publishes.reserve().await.map_err(|_| OpError::Closed)?;
+        let (reply, outcome) = oneshot::channel();
+        let (stored, is_stored) = oneshot::channel();
+        permit.send(Publish { message, since, reply, stored: Some(stored) });
+        is_stored.await.unwrap_or(Err(OpError::Closed))?;
         Ok(Ack(outcome))
     }
 
@@ -249,7 +292,7 @@ impl Client {
             Ok(permit) => {
                 let (reply, outcome) = oneshot::channel();
                 let since = since(&message);
-                permit.send(Publish { message, since, reply });
+                permit.send(Publish { message, since, reply, stored: None });
                 Ok(Ack(outcome))
             }
             Err(mpsc::error::TrySendError::Full(())) => Err(TryPublishError::Full(message)),

@@ -12,6 +12,11 @@ use crate::stage::{AckToken, Connected, OpId, Owner};
 pub(super) enum Reply {
     Connect(oneshot::Sender<Result<Connected, OpError>>),
     Publish(oneshot::Sender<Result<Delivery, OpError>>),
+    /// A publish whose writing to disk is waited for, too.
+    Durable {
+        stored: Option<oneshot::Sender<Result<(), OpError>>>,
+        reply: oneshot::Sender<Result<Delivery, OpError>>,
+    },
     Subscribe {
         reply: oneshot::Sender<Result<ReasonCode, OpError>>,
         ticket: u64,
@@ -52,15 +57,25 @@ impl Replies {
         OpId::new(Owner::APPLICATION, u64::from(uses) << 32 | u64::from(slot))
     }
 
-    pub(super) fn remove(&mut self, id: OpId) -> Option<Reply> {
-        let slot = id.seq() as u32;
-        let (uses, reply) = self.slots.get_mut(slot as usize)?;
-        if id.owner() != Owner::APPLICATION || u64::from(*uses) != id.seq() >> 32 {
-            return None;
+    /// Tells whoever waits for it that the operation's message is on disk.
+    pub(super) fn stored(&mut self, id: OpId) {
+        let Some(slot) = self.slot(id) else { return };
+        if let Some(Reply::Durable { stored, .. }) = slot
+            && let Some(stored) = stored.take()
+        {
+            let _ = stored.send(Ok(()));
         }
-        let reply = reply.take();
+    }
+
+    fn slot(&mut self, id: OpId) -> Option<&mut Option<Reply>> {
+        let (uses, reply) = self.slots.get_mut(id.seq() as u32 as usize)?;
+        (id.owner() == Owner::APPLICATION && u64::from(*uses) == id.seq() >> 32).then_some(reply)
+    }
+
+    pub(super) fn remove(&mut self, id: OpId) -> Option<Reply> {
+        let reply = self.slot(id)?.take();
         if reply.is_some() {
-            self.free.push(slot);
+            self.free.push(id.seq() as u32);
         }
         reply
     }

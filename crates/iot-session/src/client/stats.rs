@@ -1,6 +1,6 @@
 //! What the client says about itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::notices::Board;
@@ -57,6 +57,8 @@ pub struct Stats {
     pub attempts: u64,
     /// Connections that came up.
     pub connections: u64,
+    /// Stored messages of an earlier run that were given up ([`Notice::Undelivered`](crate::stage::Notice)).
+    pub undelivered: u64,
     /// Handlers that panicked.
     pub handler_panics: u64,
     /// Bytes read from links.
@@ -117,6 +119,7 @@ counters!(
     unrouted,
     attempts,
     connections,
+    undelivered,
     handler_panics,
     bytes_in,
     bytes_out,
@@ -177,4 +180,6 @@ pub(super) struct Shared {
     pub(super) board: Board,
     /// Numbers subscriptions.
     pub(super) tickets: AtomicU64,
+    /// Whether there is a store for messages.
+    pub(super) has_disk: AtomicBool,
 }

@@ -66,6 +66,8 @@ pub(super) fn notice(notice: &Notice) {
         }
         Notice::HandlerPanicked { filter } => tracing::error!(%filter, "a handler panicked"),
         Notice::Lagging { filter } => tracing::warn!(%filter, "a subscriber lags behind"),
+        Notice::Undelivered { why, .. } => tracing::error!(%why, "a stored message is given up"),
+        Notice::Storage { error } => tracing::error!(%error, "the store fails"),
         Notice::Missed { .. } => {}
     }
 }

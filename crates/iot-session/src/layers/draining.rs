@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::offline_queue::Place;
 use crate::time::Nanos;
 
 /// How fast the messages go out that piled up without a connection.
@@ -48,6 +47,36 @@ impl DrainRate {
     pub const fn interval(self) -> Duration {
         self.interval
     }
+}
+
+/// A place in a queue: who is in front has the lower one. Places never change and never come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(pub(super) u64);
+
+impl Place {
+    /// In front of all.
+    const FIRST: Self = Self(0);
+    /// As far from one end of the numbers as from the other.
+    pub(super) const MIDDLE: Self = Self(1 << 63);
+}
+
+/// How far a layer that keeps messages is after a connection came.
+///
+/// ```text
+///            Connected        inner stage has no more to say, something waits     nothing waits: Drained
+///   Offline ───────────► Fresh ──────────────────────────────────────► Draining ────────► Steady
+///      ▲                   │ nothing waits                                 │                 ▲ │
+///      │                   └───────────────────────────────────────────────│─────────────────┘ │
+///      └──────────────────────────────── Disconnected ─────────────────────┴───────────────────┘
+/// ```
+#[derive(Debug)]
+pub(super) enum Phase {
+    Offline,
+    /// The connection has just come; what it brings back from below is not counted yet.
+    Fresh,
+    Draining(Drain),
+    /// What the inner stage had no room for goes as soon as there is some.
+    Steady,
 }
 
 /// One drain: the messages that had piled up when the connection came go at the rate, those behind them as fast as

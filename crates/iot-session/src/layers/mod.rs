@@ -1,9 +1,11 @@
 //! The layers around the protocol engine.
 
 mod backoff;
+mod bounds;
 mod draining;
 mod jitter;
 mod offline_queue;
+mod outbox;
 mod pacing;
 mod reconnect;
 mod resubscribe;
@@ -15,6 +17,7 @@ pub use backoff::Backoff;
 pub use draining::DrainRate;
 pub use jitter::{Jitter, Random};
 pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
+pub use outbox::{Found, Outbox, OutboxStage};
 pub use pacing::{Pacing, PacingStage};
 pub use reconnect::{GiveUp, Reconnect, ReconnectStage};
 pub use resubscribe::{Resubscribe, ResubscribeStage};

@@ -1,8 +1,8 @@
 //! The layers of this crate as one, in their order.
 
 use super::{
-    OfflineQueue, OfflineQueueStage, Pacing, PacingStage, Reconnect, ReconnectStage, Resubscribe,
-    ResubscribeStage, Retry, RetryStage,
+    OfflineQueue, OfflineQueueStage, Outbox, OutboxStage, Pacing, PacingStage, Reconnect, ReconnectStage,
+    Resubscribe, ResubscribeStage, Retry, RetryStage,
 };
 use crate::stage::{Layer, Stage, stack};
 
@@ -35,12 +35,15 @@ pub struct Standard {
     pub resubscribe: Resubscribe,
     /// What was in flight when the session was lost.
     pub retry: Retry,
-    /// What is published while there is no connection.
+    /// What is published while there is no connection. Does nothing where there is an outbox.
     pub queue: OfflineQueue,
+    /// What is kept on disk until it is acknowledged. Default: nothing.
+    pub outbox: Option<Outbox>,
 }
 
 /// What [`Standard`] makes of a stage.
-pub type StandardStage<S> = OfflineQueueStage<RetryStage<ResubscribeStage<ReconnectStage<PacingStage<S>>>>>;
+pub type StandardStage<S> =
+    OutboxStage<OfflineQueueStage<RetryStage<ResubscribeStage<ReconnectStage<PacingStage<S>>>>>>;
 
 impl<S: Stage> Layer<S> for Standard {
     type Stage = StandardStage<S>;
@@ -51,7 +54,8 @@ impl<S: Stage> Layer<S> for Standard {
             .layer(self.reconnect)
             .layer(self.resubscribe)
             .layer(self.retry)
-            .layer(self.queue)
+            .layer(if self.outbox.is_some() { OfflineQueue::disabled() } else { self.queue })
+            .layer(self.outbox)
             .into_stage()
     }
 }

@@ -15,11 +15,18 @@ pub(super) struct Waiting {
     id: OpId,
     op: PublishOp,
     since: Nanos,
+    /// How long it had waited before.
+    age: Duration,
 }
 
 impl Waiting {
     pub(super) fn new(now: Nanos, id: OpId, op: PublishOp) -> Self {
-        Self { id, op, since: now }
+        Self { id, op, since: now, age: Duration::ZERO }
+    }
+
+    /// With what it has waited before, in an earlier run of the program perhaps.
+    pub(super) fn aged(self, age: Duration) -> Self {
+        Self { age, ..self }
     }
 
     pub(super) fn id(&self) -> OpId {
@@ -37,15 +44,19 @@ impl Waiting {
 
     /// When its time to live is over.
     pub(super) fn time_to_live(&self) -> Option<Nanos> {
-        self.op.ttl.map(|ttl| self.since.after(Duration::from_millis(ttl.get().into())))
+        self.op.ttl.map(|ttl| self.in_time(Duration::from_millis(ttl.get().into())))
     }
 
     /// When it may not wait any longer: its time to live is over, or the lifetime that it has for the server, too
     /// (section 3.3.2.3.3 of MQTT 5).
     pub(super) fn expiry(&self) -> Option<Nanos> {
         let lifetime = self.op.publish.properties().message_expiry_interval();
-        let lifetime = lifetime.map(|seconds| self.since.after(Duration::from_secs(seconds.into())));
+        let lifetime = lifetime.map(|seconds| self.in_time(Duration::from_secs(seconds.into())));
         [self.time_to_live(), lifetime].into_iter().flatten().min()
+    }
+
+    fn in_time(&self, time: Duration) -> Nanos {
+        self.since.after(time.saturating_sub(self.age))
     }
 
     /// On memory of its own if it is small: a payload of a few bytes may be part of a large buffer, which it would keep
@@ -59,7 +70,7 @@ impl Waiting {
 
     /// The message with what is left of its time: at least a millisecond, at least a second.
     pub(super) fn let_go(self, now: Nanos) -> (OpId, PublishOp) {
-        let waited = now.since(self.since);
+        let waited = now.since(self.since).saturating_add(self.age);
         let Self { id, mut op, .. } = self;
         op.ttl = op.ttl.map(|ttl| {
             let left = Duration::from_millis(ttl.get().into()).saturating_sub(waited);

@@ -28,7 +28,7 @@ mod types;
 pub use store::{EntryId, StoreError, StoreErrorKind, StoreOp, Stored};
 pub use types::{
     AckToken, ConnectOp, Connected, Disconnected, Event, Gauges, Granted, Input, Link, LinkUp, Notice, Op,
-    OpId, Output, Owner, PublishOp, Quarantine, Receipt, ServerInfo, SubscribeOp, UnsubscribeOp,
+    OpId, Output, Owner, PublishOp, Quarantine, Receipt, Resend, ServerInfo, SubscribeOp, UnsubscribeOp,
 };
 
 use crate::time::{Nanos, Now};

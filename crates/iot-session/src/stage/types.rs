@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mqtt_codec::packet::Publish;
 use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, Text, TopicFilter, packet::SubscriptionOptions};
 
+use super::store::{StoreError, StoreOp, Stored};
 use crate::error::{ConnectionError, LinkError, OpError};
 use crate::time::Nanos;
 
@@ -20,6 +21,8 @@ impl Owner {
     pub const APPLICATION: Self = Self(0);
     /// The layer that keeps subscriptions.
     pub const RESUBSCRIBE: Self = Self(1);
+    /// The layer that keeps messages on disk.
+    pub const OUTBOX: Self = Self(2);
 }
 
 /// Names an operation for as long as it runs; every operation ends with exactly one [`Event::Done`].
@@ -66,6 +69,8 @@ pub enum Input {
     Malformed(DecodeError),
     /// A received message was taken by everyone it is for and may be acknowledged.
     Accepted(AckToken),
+    /// The store answers to an [`Output::Store`].
+    Stored(Stored),
     /// The instant of [`Stage::deadline`](super::Stage::deadline) has come.
     Timeout,
 }
@@ -80,6 +85,8 @@ pub enum Output {
     Dial,
     /// Write what was sent before, then close. Also gives up an attempt that is under way.
     Hangup,
+    /// Have the store do this.
+    Store(StoreOp),
     /// Tell the holder.
     Event(Event),
 }
@@ -122,9 +129,8 @@ pub struct PublishOp {
     pub qos: QoS,
     /// Whether it may wait for a connection; otherwise it ends with [`OpError::Offline`] when there is none.
     pub queue: bool,
-    /// Whether a QoS 1 message may be issued again when the session was lost before it was acknowledged; otherwise it
-    /// ends with [`OpError::Interrupted`] then.
-    pub resend: bool,
+    /// Whether a QoS 1 message may be issued again when the session was lost before it was acknowledged.
+    pub resend: Resend,
     /// How often in a row the server has ended the connection right after this message was sent. Kept by the engine.
     pub strikes: u8,
     /// How long it may wait for a connection from now on, in milliseconds; `None`: for ever. Whoever lets it wait hands
@@ -136,8 +142,23 @@ impl PublishOp {
     /// May be queued and issued again, without a time to live.
     #[must_use]
     pub const fn new(publish: Publish, qos: QoS) -> Self {
-        Self { publish, qos, queue: true, resend: true, strikes: 0, ttl: None }
+        Self { publish, qos, queue: true, resend: Resend::OtherSession, strikes: 0, ttl: None }
     }
+}
+
+/// What becomes of a QoS 1 message that was sent and not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Resend {
+    /// With its session it ends as [`OpError::Interrupted`].
+    Never,
+    /// It is issued again in another session. Past the operation timeout it ends as [`OpError::TimedOut`], and after a
+    /// disconnect as [`OpError::Interrupted`]: its publisher is not kept waiting.
+    #[default]
+    OtherSession,
+    /// The same, but it goes on until it is answered, however long that takes and whatever is between: somebody keeps it who
+    /// does not give up.
+    UntilAnswered,
 }
 
 /// Filters to subscribe, in one SUBSCRIBE.
@@ -193,6 +214,9 @@ pub enum Event {
     Message(Publish, Option<AckToken>),
     /// An operation has ended.
     Done(OpId, Result<Receipt, OpError>),
+    /// The message of this operation is on disk: it survives the end of the process and a loss of power. Told once, before
+    /// the operation's end, by a layer that keeps messages there.
+    Stored(OpId),
     /// A message comes back from below: it was not handed to the link, or the session that it was part of is lost.
     /// A layer around that keeps messages issues it again under the same name; where there is none, the
     /// [`Machine`](crate::Machine) ends it with [`OpError::Interrupted`].
@@ -230,6 +254,20 @@ pub enum Notice {
     Poisoned {
         /// Its topic.
         topic: Text,
+    },
+    /// A message that an earlier run of the program left on disk is given up: its publisher is not there any more to be
+    /// told.
+    Undelivered {
+        /// Its topic, if it is known.
+        topic: Option<Text>,
+        /// What its publisher would have been told.
+        why: Arc<str>,
+    },
+    /// The store on disk cannot do what it is asked for. What it concerns is told to those who wait for it, or is tried
+    /// again.
+    Storage {
+        /// What happened.
+        error: StoreError,
     },
     /// A handler panicked. Its subscription goes on with the next message.
     HandlerPanicked {

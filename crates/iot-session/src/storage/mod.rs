@@ -1,6 +1,10 @@
 //! Where a durable outbox keeps its entries: the trait for it, and the task that carries out what a stage wishes.
 
+mod channel;
+
 use bytes::Bytes;
+
+pub use channel::{Disk, DiskServer, channel};
 
 use crate::stage::{EntryId, StoreError};
 

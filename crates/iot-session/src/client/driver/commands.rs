@@ -70,7 +70,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         now.is_some()
     }
 
-    fn publish(&mut self, now: Now, Publish { message, since, reply }: Publish) {
+    fn publish(&mut self, now: Now, Publish { message, since, reply, stored }: Publish) {
         let waited = since.map(|since| now.mono.since(self.clock.nanos(since))).unwrap_or_default();
         let Some(op) = message.into_op_after(waited) else {
             let _ = reply.send(Err(OpError::Dropped(Dropped::Expired)));
@@ -78,7 +78,11 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         };
         self.channels.shared.counters.published.add(1);
         let is_measured = self.sample.is_none() && op.qos == QoS::AtLeastOnce && self.goes_out_at_once();
-        let id = self.replies.insert(Reply::Publish(reply));
+        let reply = match stored {
+            None => Reply::Publish(reply),
+            stored => Reply::Durable { stored, reply },
+        };
+        let id = self.replies.insert(reply);
         if is_measured {
             self.sample = Some((id, now.mono));
         }

@@ -1,6 +1,7 @@
 //! The one task of a connection: moves the bytes and keeps the time.
 
 mod commands;
+mod disk;
 mod ending;
 mod outcome;
 
@@ -8,6 +9,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use iot_transport::Connector;
@@ -28,6 +30,7 @@ use super::trace::Trace;
 use crate::error::LinkError;
 use crate::machine::{Machine, MachineOutput};
 use crate::stage::{ConnectOp, LinkUp, Op, OpId, Stage};
+use crate::storage::Disk;
 use crate::time::{Nanos, Now};
 use ending::Ending;
 
@@ -43,7 +46,7 @@ const ROUNDS: usize = 16;
 
 /// The task behind a [`Client`](super::Client): spawn [`run`](Self::run).
 ///
-/// Each round looks at everything once, in a fixed order and with a bound: timer, control, dial, read, signals of
+/// Each round looks at everything once, in a fixed order and with a bound: timer, control, dial, read, disk, signals of
 /// subscribers, requests, publishes, write, close. So a flooding server cannot starve a timer, nor a busy application
 /// the reading, and under a paused clock every run is the same.
 pub struct Driver<S, C: Connector> {
@@ -64,6 +67,8 @@ pub struct Driver<S, C: Connector> {
     trace: Trace,
     /// The publish whose round trip is being measured, and since when.
     sample: Option<(OpId, Nanos)>,
+    /// Where the stack's wishes of a store go; `None`: there is none, or it is gone.
+    disk: Option<Disk>,
     ending: Option<Ending>,
     /// Who asked for the end is told once our last bytes are written.
     ended: Vec<(Leftover, oneshot::Sender<Leftover>)>,
@@ -97,10 +102,20 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             timer: None,
             trace: Trace::none(),
             sample: None,
+            disk: None,
             ending: None,
             ended: Vec::new(),
             leaving: false,
         }
+    }
+
+    /// With a store for a stack that wishes one, such as one with an [`Outbox`](crate::layers::Outbox). When the driver has
+    /// ended, everything that it asked for is done.
+    #[must_use]
+    pub fn with_disk(mut self, disk: Disk) -> Self {
+        self.channels.shared.has_disk.store(true, Ordering::Relaxed);
+        self.disk = Some(disk);
+        self
     }
 
     /// Runs until the last handle is dropped or [`Client::close`](super::Client::close) is done, and disconnects in order.
@@ -124,6 +139,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             progress |= self.control(context);
             progress |= self.dial(context);
             progress |= self.read(context);
+            progress |= self.stored(context);
             progress |= self.signals(context);
             progress |= self.requests(context);
             progress |= self.publishes(context);
@@ -131,7 +147,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             progress |= self.write(context);
             progress |= self.close(context);
             if self.leaving && self.up.is_none() && self.dialing.is_none() && self.closing.is_empty() {
-                return Poll::Ready(());
+                return self.leave_disk(context);
             }
             if !progress {
                 return Poll::Pending;
@@ -347,6 +363,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                         self.closing.push(up.close(self.machine.transmit().split(), deadline));
                     }
                 }
+                MachineOutput::Store(op) => self.store(now, op),
                 MachineOutput::Event(event) => self.event(now, event),
             }
         }

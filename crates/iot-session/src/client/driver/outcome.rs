@@ -39,11 +39,14 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             }
             Event::Done(id, result) => self.done(now, id, result),
             Event::Notice(notice) => {
-                if let Notice::Quarantined { filter, why } = &notice {
-                    self.router.quarantined(filter, *why);
+                match &notice {
+                    Notice::Quarantined { filter, why } => self.router.quarantined(filter, *why),
+                    Notice::Undelivered { .. } => self.channels.shared.counters.undelivered.add(1),
+                    _ => {}
                 }
                 self.trace.within(|| self.channels.shared.board.post(&notice));
             }
+            Event::Stored(id) => self.replies.stored(id),
             // The machine has ended it.
             Event::Returned(..) => {}
         }
@@ -65,10 +68,14 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 });
             }
             Some(Reply::Publish(reply)) => {
-                let _ = reply.send(result.map(|receipt| match receipt {
-                    Receipt::Acked(reason) => Delivery::Acked(reason),
-                    _ => Delivery::Sent,
-                }));
+                let _ = reply.send(result.map(|receipt| delivery(&receipt)));
+            }
+            Some(Reply::Durable { stored, reply }) => {
+                // What is acknowledged need not be on disk any more.
+                if let Some(stored) = stored {
+                    let _ = stored.send(result.as_ref().map(|_| ()).map_err(OpError::clone));
+                }
+                let _ = reply.send(result.map(|receipt| delivery(&receipt)));
             }
             Some(Reply::Subscribe { reply, ticket, taken }) => {
                 let answer = granted(result);
@@ -102,6 +109,13 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             }
             Some(Reply::Nobody) | None => {}
         }
+    }
+}
+
+fn delivery(receipt: &Receipt) -> Delivery {
+    match receipt {
+        Receipt::Acked(reason) => Delivery::Acked(*reason),
+        _ => Delivery::Sent,
     }
 }
 

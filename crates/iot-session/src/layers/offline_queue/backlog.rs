@@ -2,19 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::layers::draining::Place;
 use crate::layers::waiting::Waiting;
 use crate::time::Nanos;
-
-/// A place in the queue: who is in front has the lower one. Places never change and never come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::layers) struct Place(u64);
-
-impl Place {
-    /// In front of all.
-    pub(in crate::layers) const FIRST: Self = Self(0);
-    /// The very first message's: as far from one end of the numbers as from the other.
-    const MIDDLE: Self = Self(1 << 63);
-}
 
 /// The messages in their order. All else knows them by number, size and what is in front, so that another store may
 /// take the place of this one: one that keeps the messages elsewhere.

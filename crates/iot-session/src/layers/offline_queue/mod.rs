@@ -3,9 +3,9 @@
 mod backlog;
 mod stage;
 
-pub(in crate::layers) use backlog::Place;
 pub use stage::OfflineQueueStage;
 
+use super::bounds::Bounds;
 use super::draining::DrainRate;
 use crate::stage::{Layer, Stage};
 
@@ -23,9 +23,7 @@ use crate::stage::{Layer, Stage};
 /// it is: if it is part of a larger buffer, it keeps that alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OfflineQueue {
-    /// `None`: no bound.
-    messages: Option<usize>,
-    max_bytes: Option<usize>,
+    bounds: Bounds,
     when_full: DropPolicy,
     drain_rate: DrainRate,
 }
@@ -53,8 +51,7 @@ impl OfflineQueue {
     #[must_use]
     pub fn bounded(messages: usize) -> Self {
         Self {
-            messages: Some(messages),
-            max_bytes: None,
+            bounds: Bounds { messages: Some(messages), bytes: None },
             when_full: DropPolicy::default(),
             drain_rate: DrainRate::default(),
         }
@@ -63,7 +60,7 @@ impl OfflineQueue {
     /// Keeps any number of messages; consider [`max_bytes`](Self::max_bytes).
     #[must_use]
     pub fn unbounded() -> Self {
-        Self { messages: None, ..Self::default() }
+        Self { bounds: Bounds { messages: None, bytes: None }, ..Self::default() }
     }
 
     /// Keeps none: a message ends with [`OpError::Offline`](crate::OpError) when there is no connection.
@@ -76,7 +73,7 @@ impl OfflineQueue {
     /// number.
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = Some(bytes);
+        self.bounds.bytes = Some(bytes);
         self
     }
 
@@ -95,17 +92,7 @@ impl OfflineQueue {
     }
 
     fn is_disabled(&self) -> bool {
-        self.messages == Some(0)
-    }
-
-    /// Whether `messages` of together `bytes` are within bounds.
-    fn holds(&self, messages: usize, bytes: usize) -> bool {
-        self.messages.is_none_or(|max| messages <= max) && self.max_bytes.is_none_or(|max| bytes <= max)
-    }
-
-    /// Whether there is no room beside `messages` of together `bytes`.
-    fn is_full(&self, messages: usize, bytes: usize) -> bool {
-        !self.holds(messages.saturating_add(1), bytes.saturating_add(1))
+        self.bounds.messages == Some(0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::backlog::Backlog;
 use super::{DropPolicy, OfflineQueue};
 use crate::error::{Dropped, OpError};
-use crate::layers::draining::Drain;
+use crate::layers::draining::{Drain, Phase};
 use crate::layers::waiting::Waiting;
 use crate::stage::{Event, Gauges, Input, Notice, Op, OpId, Output, PublishOp, Stage};
 use crate::time::{Nanos, Now};
@@ -27,23 +27,6 @@ pub struct OfflineQueueStage<S> {
     /// Came back from below, not yet put in front of the backlog.
     returned: Vec<Waiting>,
     out: VecDeque<Output>,
-}
-
-/// ```text
-///            Connected        inner stage has no more to say, something waits     nothing waits: Drained
-///   Offline ───────────► Fresh ──────────────────────────────────────► Draining ────────► Steady
-///      ▲                   │ nothing waits                                 │                 ▲ │
-///      │                   └───────────────────────────────────────────────│─────────────────┘ │
-///      └──────────────────────────────── Disconnected ─────────────────────┴───────────────────┘
-/// ```
-#[derive(Debug)]
-enum Phase {
-    Offline,
-    /// The connection has just come; what it brings back from below is not counted yet.
-    Fresh,
-    Draining(Drain),
-    /// What the inner stage had no room for goes as soon as there is some.
-    Steady,
 }
 
 impl<S: Stage> OfflineQueueStage<S> {
@@ -88,11 +71,12 @@ impl<S: Stage> OfflineQueueStage<S> {
         if waiting.expiry().is_some_and(|at| at <= now.mono) {
             return self.done(id, OpError::Dropped(Dropped::Expired));
         }
-        if !self.config.holds(1, size) {
+        if !self.config.bounds.holds(1, size) {
             return self.done(id, OpError::Dropped(Dropped::TooLarge));
         }
         while !self
             .config
+            .bounds
             .holds(self.backlog.len().saturating_add(1), self.backlog.bytes().saturating_add(size))
         {
             let oldest = match self.config.when_full {
@@ -220,7 +204,7 @@ impl<S: Stage> Stage for OfflineQueueStage<S> {
             // The policy decides.
             (Phase::Offline | Phase::Fresh, _) => true,
             (Phase::Draining(drain), Some(place)) if drain.due(place).is_some() => {
-                !self.config.is_full(self.backlog.len(), self.backlog.bytes())
+                !self.config.bounds.is_full(self.backlog.len(), self.backlog.bytes())
             }
             (Phase::Draining(_) | Phase::Steady, front) => front.is_none() && self.inner.ready(),
         }

@@ -9,7 +9,7 @@ use mqtt_codec::{Packet, QoS};
 
 use super::waiting::{Waiting, size};
 use crate::error::OpError;
-use crate::stage::{Event, Gauges, Input, Layer, Op, OpId, Output, PublishOp, Stage};
+use crate::stage::{Event, Gauges, Input, Layer, Op, OpId, Output, PublishOp, Resend, Stage};
 use crate::time::{Nanos, Now};
 use bucket::Bucket;
 
@@ -174,7 +174,7 @@ impl Pace {
     fn give_back(&mut self, now: Now) {
         for waiting in self.waiting.drain(..) {
             let (id, op) = waiting.let_go(now.mono);
-            let may_be_sent_again = op.resend && op.qos == QoS::AtLeastOnce;
+            let may_be_sent_again = op.resend != Resend::Never && op.qos == QoS::AtLeastOnce;
             self.out.push_back(Output::Event(match (op.queue, may_be_sent_again) {
                 (true, _) => Event::Returned(id, Box::new(op)),
                 (false, true) => Event::Done(id, Err(OpError::Interrupted)),

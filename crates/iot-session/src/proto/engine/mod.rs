@@ -319,6 +319,8 @@ impl Stage for Engine {
                 }
             }
             Input::Timeout => self.timeout(now),
+            // Nothing of it was asked for here.
+            Input::Stored(_) => {}
         }
     }
 

@@ -165,7 +165,7 @@ impl Outgoing {
     fn sent(&mut self, number: u16, now: Nanos) {
         let Some(slot) = self.slots.get_mut(usize::from(number)).and_then(Option::as_mut) else { return };
         slot.sent = Some(now);
-        if std::mem::replace(&mut slot.was_sent, true) {
+        if std::mem::replace(&mut slot.was_sent, true) || slot.is_patient() {
             return;
         }
         let seq = slot.seq;
@@ -269,11 +269,14 @@ impl Outgoing {
         self.end(|_| Fate::Over(now))
     }
 
-    /// Lets go of all waiters. What was sent is kept for a later connection, without them; what was not is handed back.
+    /// Lets go of all waiters but the patient ones. What was sent is kept for a later connection, without them; what was not
+    /// is handed back.
     pub(super) fn detach(&mut self, now: Nanos) -> Vec<Ended> {
         self.queue.clear();
-        self.end(|slot| {
-            if slot.was_sent { Fate::Stays(slot.op.take().map(Ended::Interrupted)) } else { Fate::Over(now) }
+        self.end(|slot| match slot.was_sent {
+            true if slot.is_patient() => Fate::Stays(None),
+            true => Fate::Stays(slot.op.take().map(Ended::Interrupted)),
+            false => Fate::Over(now),
         })
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use mqtt_codec::{QoS, ReasonCode, Text};
 
-use crate::stage::{OpId, PublishOp};
+use crate::stage::{OpId, PublishOp, Resend};
 use crate::time::Nanos;
 
 /// What is waited for.
@@ -73,6 +73,11 @@ impl Slot {
         matches!(self.waiting, Waiting::Publish(_) | Waiting::Release { .. })
     }
 
+    /// Whether its waiter is never told but by the server's answer, or by the session's end.
+    pub(super) fn is_patient(&self) -> bool {
+        matches!(&self.waiting, Waiting::Publish(publish) if publish.resend == Resend::UntilAnswered)
+    }
+
     /// Whether it ends with its connection.
     pub(super) fn is_request(&self) -> bool {
         matches!(self.waiting, Waiting::Subscribe(_) | Waiting::Unsubscribe)
@@ -92,7 +97,7 @@ impl Slot {
         Some(match self.waiting {
             // Sent at QoS 2: issued again under another identifier it might arrive twice.
             Waiting::Publish(publish)
-                if publish.resend && !(self.was_sent && publish.qos == QoS::ExactlyOnce) =>
+                if publish.resend != Resend::Never && !(self.was_sent && publish.qos == QoS::ExactlyOnce) =>
             {
                 // What was sent has waited for a connection once; whether it arrived, nobody can say.
                 let ttl = publish.ttl.filter(|_| !self.was_sent).map(|ttl| left(ttl, self.issued, now));
