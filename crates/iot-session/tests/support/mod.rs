@@ -7,6 +7,7 @@
     reason = "shared by test files, each of which uses its part"
 )]
 
+pub mod disk;
 #[cfg(feature = "tokio")]
 pub mod link;
 pub mod script;

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use iot_session::stage::{Event, Gauges, Input, Link, Op, OpId, Output, Owner, PublishOp};
+use iot_session::stage::{Event, Gauges, Input, Link, Op, OpId, Output, Owner, PublishOp, StoreOp};
 use iot_session::{
-    Layer, LinkError, Message, Nanos, Now, OpError, QoS, Stage, Version, proto::ConnectOptions, proto::Engine,
+    Layer, LinkError, Message, Nanos, Now, OpError, QoS, Stage, UnixMillis, Version, proto::ConnectOptions,
+    proto::Engine,
 };
 use mqtt_codec::packet::ConnAck;
 use mqtt_codec::{Packet, ReasonCode};
@@ -61,6 +62,10 @@ pub struct Bench {
     script: Script,
     pub now: Nanos,
     pub events: Vec<(Nanos, Event)>,
+    /// What was wished of the store since the last look.
+    pub wishes: Vec<StoreOp>,
+    /// The calendar, if the device knows it: from the clock's zero on.
+    pub wall: Option<UnixMillis>,
     seq: u64,
 }
 
@@ -71,13 +76,14 @@ impl Bench {
     {
         let script = Script::default();
         let stage = Box::new(layer.layer(script.clone()));
-        Self { stage, script, now: Nanos::ZERO, events: Vec::new(), seq: 0 }
+        Self { stage, script, now: Nanos::ZERO, events: Vec::new(), wishes: Vec::new(), wall: None, seq: 0 }
     }
 
     fn settle(&mut self) {
-        while let Some(output) = self.stage.poll(Now::mono(self.now)) {
+        while let Some(output) = self.stage.poll(self.time()) {
             match output {
                 Output::Event(event) => self.events.push((self.now, event)),
+                Output::Store(op) => self.wishes.push(op),
                 Output::Send(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -85,8 +91,13 @@ impl Bench {
     }
 
     pub fn input(&mut self, input: Input) {
-        self.stage.handle(Now::mono(self.now), input);
+        self.stage.handle(self.time(), input);
         self.settle();
+    }
+
+    fn time(&self) -> Now {
+        let wall = self.wall.map(|start| UnixMillis(start.0 + self.now.0 / 1_000_000));
+        Now { mono: self.now, wall }
     }
 
     pub fn op(&mut self, op: Op) -> OpId {

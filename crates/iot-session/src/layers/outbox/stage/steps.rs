@@ -139,6 +139,8 @@ impl Keeper {
         let tick = tick.and_then(|(id, _)| self.due(id));
         let waits = matches!(self.phase, Phase::Draining(_) | Phase::Steady);
         let load_again = self.load_again.filter(|_| waits);
-        [tick, load_again, self.book.next_expiry()].into_iter().flatten().min()
+        // What was left knows its time only once it is known what time it is.
+        let begin = (!self.left.is_empty()).then_some(Nanos::ZERO);
+        [begin, tick, load_again, self.book.next_expiry()].into_iter().flatten().min()
     }
 }
