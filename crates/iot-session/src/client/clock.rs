@@ -26,19 +26,19 @@ impl Clock {
         Nanos::from_duration(at.saturating_duration_since(self.origin))
     }
 
-    pub(super) fn instant(&self, at: Nanos) -> Instant {
+    pub(crate) fn instant(&self, at: Nanos) -> Instant {
         after(self.origin, at.to_duration())
     }
 }
 
 /// The instant `duration` later; what the clock cannot say is half a century away.
-pub(super) fn after(instant: Instant, duration: Duration) -> Instant {
+pub(crate) fn after(instant: Instant, duration: Duration) -> Instant {
     let far = Duration::from_secs(50 * 365 * 86_400);
     instant.checked_add(duration.min(far)).unwrap_or(instant)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
-pub(super) fn instant() -> Instant {
+pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod clock;
+pub(crate) mod clock;
 mod driver;
 mod handle;
 mod inbox;

@@ -1,10 +1,14 @@
 //! Where a durable outbox keeps its entries: the trait for it, and the task that carries out what a stage wishes.
 
 mod channel;
+mod memory;
+mod serve;
 
 use bytes::Bytes;
 
 pub use channel::{Disk, DiskServer, channel};
+pub use memory::{DiskCounts, MemoryDisk, MemoryStorage};
+pub use serve::{Durability, WriteOptions, read_all, serve, spawn};
 
 use crate::stage::{EntryId, StoreError};
 
