@@ -106,7 +106,7 @@ impl Service<Message> for PublishService {
         };
         if let Some(permit) = permit {
             let since = since(&message);
-            permit.send(Publish { message, since, reply });
+            permit.send(Publish { message, since, reply, stored: None });
         } else {
             let closed = self.publishes.is_closed();
             let _ = reply.send(Err(if closed { OpError::Closed } else { OpError::Busy }));

@@ -131,6 +131,7 @@ impl World {
                     self.buffer.clear();
                     self.machine.transmit().clear();
                 }
+                MachineOutput::Store(op) => panic!("{op:?}, and no layer here keeps anything on disk"),
                 MachineOutput::Event(Event::Done(id, result)) => {
                     assert!(self.open.remove(&id), "{id:?} ended twice, or is nobody's");
                     self.ended.push((id, result));

@@ -69,7 +69,7 @@ pub enum Stored {
         /// Whether they survive a loss of power. If not, another `Appended` says so later.
         durable: bool,
     },
-    /// This entry could not be written and is not there.
+    /// This entry could not be written. Should it be there all the same, it is removed as soon as that can be done.
     NotAppended(EntryId, StoreError),
     /// The entry is gone for good.
     Taken(EntryId),

@@ -2,13 +2,20 @@
 
 mod channel;
 mod memory;
+mod opening;
+#[cfg(feature = "outbox")]
+mod redb;
 mod serve;
 
 use bytes::Bytes;
 
 pub use channel::{Disk, DiskServer, channel};
 pub use memory::{DiskCounts, MemoryDisk, MemoryStorage};
-pub use serve::{Durability, WriteOptions, read_all, serve, spawn};
+pub use opening::{open, read_all};
+#[cfg(feature = "outbox")]
+#[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+pub use redb::Redb;
+pub use serve::{Durability, WriteOptions, serve, spawn};
 
 use crate::stage::{EntryId, StoreError};
 
@@ -27,12 +34,13 @@ pub enum Change {
 /// # What is asked of it
 /// - A [`commit`](Self::commit) is taken as a whole or not at all, whenever the process is killed or the power goes.
 /// - Once a commit with `sync` has returned, it and every commit before it are there after a loss of power.
-/// - After an error the store is as it was before the call, and can be used on.
+/// - After an error either all of it was done or nothing, and the store can be used on.
+/// - That an entry to be deleted is not there is no error.
 pub trait Storage: Send + 'static {
     /// Carries out all of these changes, in order, as one. With `sync` it returns once they survive a loss of power.
     ///
     /// # Errors
-    /// None of the changes was made.
+    /// All of the changes were made or none; perhaps nobody can know which, as when the last synchronisation fails.
     fn commit(&mut self, changes: &[Change], sync: bool) -> Result<(), StoreError>;
 
     /// Entries from this number on, in order: at most `entries`, and of together at most `bytes` but one at least.

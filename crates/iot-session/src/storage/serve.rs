@@ -146,9 +146,8 @@ impl<S: Storage> Desk<S> {
 
     /// Gathers what else there is, and commits.
     fn serve(&mut self, first: StoreOp, server: &mut DiskServer) {
-        let (mut wish, mut bytes) = (Some(first), 0_usize);
-        for _ in 0..GROUP {
-            let Some(next) = wish.take() else { break };
+        let (mut wish, mut count, mut bytes) = (Some(first), 0_usize, 0_usize);
+        while let Some(next) = wish {
             match next {
                 StoreOp::Append(id, record) => {
                     bytes = bytes.saturating_add(record.len());
@@ -166,9 +165,9 @@ impl<S: Storage> Desk<S> {
                     self.load(from, entries, bytes, server);
                 }
             }
-            if bytes < GROUP_BYTES {
-                wish = server.try_next();
-            }
+            count = count.saturating_add(1);
+            // Asked for only where there is room: what is taken out is carried out.
+            wish = if count < GROUP && bytes < GROUP_BYTES { server.try_next() } else { None };
         }
         self.commit(server);
         if self.removals.len() >= REMOVALS && !self.fails {
@@ -225,21 +224,16 @@ impl<S: Storage> Desk<S> {
         }
     }
 
-    /// Nothing of the commit was made. What was to be removed still is: that may be what makes room.
+    /// The commit failed. What was to be removed still is: that may be what makes room. So is what was to be appended, since
+    /// it may have been all the same.
     fn refused(&mut self, error: &StoreError, server: &mut DiskServer) {
         for id in self.appended.drain(..) {
+            self.removals.push(id);
             server.answer(Stored::NotAppended(id, error.clone()));
         }
         for id in self.taken.drain(..) {
             server.answer(Stored::NotTaken(id, error.clone()));
         }
-        // An entry that never came to be need not be removed.
-        let refused: Vec<EntryId> = self
-            .changes
-            .iter()
-            .filter_map(|change| if let Change::Put(id, _) = change { Some(*id) } else { None })
-            .collect();
-        self.removals.retain(|id| !refused.contains(id));
         self.remove(false, server);
     }
 
@@ -308,29 +302,5 @@ impl<S: Storage> Desk<S> {
     fn finish(&mut self, server: &mut DiskServer) {
         self.sync(server);
         self.remove(true, server);
-    }
-}
-
-/// Reads everything that a store holds, in order.
-///
-/// # Errors
-/// What the store, or `each`, says.
-pub fn read_all<S: Storage>(
-    storage: &mut S,
-    mut each: impl FnMut(EntryId, &bytes::Bytes) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    const ENTRIES: usize = 256;
-    const BYTES: usize = 1024 * 1024;
-    let mut from = EntryId::default();
-    loop {
-        let page = storage.load(from, ENTRIES, BYTES)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        if *last < from {
-            return Err(StoreError::new(StoreErrorKind::Corrupted, "the store gives entries out of order"));
-        }
-        from = last.next();
-        for (id, record) in &page {
-            each(*id, record)?;
-        }
     }
 }
