@@ -35,6 +35,8 @@ pub struct Builder<L = ()> {
     pub(crate) retry_first: bool,
     pub(crate) give_up: GiveUp,
     pub(crate) offline_queue: OfflineQueue,
+    #[cfg(feature = "outbox")]
+    pub(crate) outbox: Option<crate::OutboxFile>,
     pub(crate) pacing: Pacing,
     pub(crate) containment: Option<u8>,
     pub(crate) connect_timeout: Duration,
@@ -64,6 +66,8 @@ impl Builder {
             retry_first: false,
             give_up: GiveUp::default(),
             offline_queue: OfflineQueue::default(),
+            #[cfg(feature = "outbox")]
+            outbox: None,
             pacing: Pacing::aws_iot_core(),
             containment: Some(3),
             connect_timeout: Duration::from_secs(30),
@@ -212,6 +216,32 @@ impl<L> Builder<L> {
         self
     }
 
+    /// Keeps every QoS 1 message in this file until AWS IoT Core acknowledges it, with a connection, too: a path, or an
+    /// [`OutboxFile`](crate::OutboxFile) with bounds. What a run of the program leaves there, by a crash or without a
+    /// connection, the next one sends first. Takes the place of the [offline queue](Self::offline_queue). Default: none.
+    ///
+    /// No operation timeout ends such a publish: await its [`Ack`](crate::Ack) with a timeout of one's own, or
+    /// [`publish_durably`](crate::Client::publish_durably).
+    ///
+    /// ```no_run
+    /// # use aws_iot::{Material, Message};
+    /// # async fn example() -> Result<(), aws_iot::Error> {
+    /// # let (certificate, key) = (Material::file("device.pem.crt"), Material::file("private.pem.key"));
+    /// let client = aws_iot::mutual_tls("abc-ats.iot.eu-west-1.amazonaws.com", certificate, key)
+    ///     .outbox("/var/lib/my-device/outbox")
+    ///     .connect_lazily()
+    ///     .await?;
+    /// client.publish_durably(Message::new("sensor/1", "21.5")?).await?; // on disk
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "outbox")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+    pub fn outbox(mut self, file: impl Into<crate::OutboxFile>) -> Self {
+        self.outbox = Some(file.into());
+        self
+    }
+
     /// How fast messages go out. Default: AWS IoT Core's limits for a connection, 100 publishes and 512 KiB per second; it
     /// throws away, or disconnects for, what goes beyond.
     pub fn pacing(mut self, pacing: Pacing) -> Self {
@@ -252,6 +282,8 @@ impl<L> Builder<L> {
             retry_first: self.retry_first,
             give_up: self.give_up,
             offline_queue: self.offline_queue,
+            #[cfg(feature = "outbox")]
+            outbox: self.outbox,
             pacing: self.pacing,
             containment: self.containment,
             connect_timeout: self.connect_timeout,

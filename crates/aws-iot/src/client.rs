@@ -1,6 +1,10 @@
 //! The connection that applications hold.
 
 use std::future::Future;
+#[cfg(feature = "outbox")]
+use std::path::Path;
+#[cfg(feature = "outbox")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use iot_session::stage::Connected;
@@ -21,11 +25,31 @@ use crate::limits;
 #[derive(Debug, Clone)]
 pub struct Client {
     session: iot_session::Client,
+    #[cfg(feature = "outbox")]
+    damaged_outbox: Option<Arc<Path>>,
 }
 
 impl Client {
     pub(crate) fn new(session: iot_session::Client) -> Self {
-        Self { session }
+        Self {
+            session,
+            #[cfg(feature = "outbox")]
+            damaged_outbox: None,
+        }
+    }
+
+    #[cfg(feature = "outbox")]
+    pub(crate) fn with_damaged_outbox(self, path: Option<std::path::PathBuf>) -> Self {
+        Self { damaged_outbox: path.map(Arc::from), ..self }
+    }
+
+    /// Where the file of the [outbox](crate::Builder::outbox) is now, if it was found damaged: it was set aside and a new one
+    /// begun. What it holds is not sent. `None`: nothing was wrong with it.
+    #[cfg(feature = "outbox")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+    #[must_use]
+    pub fn damaged_outbox(&self) -> Option<&Path> {
+        self.damaged_outbox.as_deref()
     }
 
     /// Connects again after [`disconnect`](Self::disconnect), or ends the wait for the next attempt. When a connection
@@ -84,6 +108,23 @@ impl Client {
     pub async fn publish(&self, message: Message) -> Result<Ack, Error> {
         limits::check_message(&message)?;
         Ok(self.session.publish(message).await?)
+    }
+
+    /// As [`publish`](Self::publish), and waits until the message is in the [outbox](crate::Builder::outbox), where it
+    /// survives the end of the process and a loss of power; it goes out from there, in a later run of the program if need be.
+    /// Returns at its acknowledgement, if that comes first.
+    ///
+    /// # Errors
+    /// There is no outbox; the message is none that it keeps until it is acknowledged, not being of QoS 1 perhaps; it
+    /// could not be written, or there is no room: it is not sent then. A limit is passed, or the client is closed.
+    ///
+    /// # Cancellation
+    /// Dropped while it waits for room, the message is not sent; afterwards it is written and sent all the same.
+    #[cfg(feature = "outbox")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+    pub async fn publish_durably(&self, message: Message) -> Result<Ack, Error> {
+        limits::check_message(&message)?;
+        Ok(self.session.publish_durably(message).await?)
     }
 
     /// As [`publish`](Self::publish), without waiting for room.

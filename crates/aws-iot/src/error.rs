@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 
+use iot_session::stage::StoreError;
 use iot_session::{ClosedError, ConnectionError, LinkError, OpError, OptionsError};
 use iot_transport::{InvalidAddress, TlsSetupError, UnknownRegion};
 use mqtt_codec::{InvalidTopic, ReasonCode};
@@ -26,6 +27,8 @@ pub enum Error {
     Limit(LimitExceeded),
     /// The operation failed; nothing was sent, or the server or the network said no.
     Operation(OpError),
+    /// The outbox cannot be opened.
+    Outbox(StoreError),
     /// There is no tokio runtime to run the connection on.
     NoRuntime,
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Error {
             Self::Tls(error) => error.fmt(f),
             Self::Options(error) => error.fmt(f),
             Self::Limit(error) => error.fmt(f),
+            Self::Outbox(error) => error.fmt(f),
             Self::Operation(error) => {
                 error.fmt(f)?;
                 hint(error).map_or(Ok(()), |hint| write!(f, "; {hint}"))
@@ -121,6 +125,7 @@ impl std::error::Error for Error {
         match self {
             Self::Tls(error) => error.source(),
             Self::Operation(error) => error.source(),
+            Self::Outbox(error) => Some(error),
             _ => None,
         }
     }

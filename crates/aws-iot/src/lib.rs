@@ -8,6 +8,8 @@ mod entry;
 mod error;
 mod layers;
 mod limits;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod start;
 
 pub use builder::Builder;
@@ -21,7 +23,10 @@ pub use entry::{custom_authorizer, mutual_tls, mutual_tls_with, over};
 pub use entry::{websocket, websocket_custom_authorizer};
 pub use error::{Error, TryPublishError};
 pub use iot_session::layers::{Backoff, DrainRate, DropPolicy, GiveUp, Jitter, OfflineQueue, Pacing};
-pub use iot_session::stage::{Connected, Notice, Quarantine};
+pub use iot_session::stage::{Connected, Notice, Quarantine, StoreError, StoreErrorKind};
+#[cfg(feature = "outbox")]
+#[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+pub use iot_session::storage::Durability;
 pub use iot_session::{
     Ack, Acknowledge, ClosedError, ConnectionError, Delivery, Dropped, Ended, Leftover, Message, Messages,
     Notices, OpError, QoS, RetainHandling, Stats, Status, SubscribeOptions, Subscription, TopicFilter,
@@ -36,6 +41,9 @@ pub use iot_transport::{
 };
 pub use layers::Layers;
 pub use limits::{Limit, LimitExceeded};
+#[cfg(feature = "outbox")]
+#[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+pub use outbox::OutboxFile;
 
 /// The layers below, for what this facade does not offer.
 pub mod crates {

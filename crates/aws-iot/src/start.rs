@@ -15,6 +15,8 @@ use crate::door::Door;
 use crate::error::Error;
 use crate::layers::Layers;
 use crate::limits;
+#[cfg(feature = "outbox")]
+use crate::outbox::{Opened, OutboxFile};
 
 impl<L> Builder<L> {
     /// Checks the settings, reads certificate, key and CA once, spawns the connection's task and returns at CONNACK.
@@ -31,7 +33,7 @@ impl<L> Builder<L> {
     {
         let session = self.start()?;
         session.connect().await?;
-        Ok(Client::new(session))
+        Ok(session)
     }
 
     /// As [`connect`](Self::connect), but returns at once: for devices that boot offline. Attempts go on until one succeeds,
@@ -45,11 +47,11 @@ impl<L> Builder<L> {
     {
         let session = self.start()?;
         session.connect_lazily().await?;
-        Ok(Client::new(session))
+        Ok(session)
     }
 
     /// Everything but the connection.
-    fn start(self) -> Result<iot_session::Client, Error>
+    fn start(self) -> Result<Client, Error>
     where
         L: Layers,
     {
@@ -62,8 +64,17 @@ impl<L> Builder<L> {
             .give_up(self.give_up)
             .connect_interval(self.connect_interval)
             .jitter(self.jitter, Random::seeded(random()));
-        let standard =
+        #[cfg_attr(not(feature = "outbox"), expect(unused_mut, reason = "an outbox is put in"))]
+        let mut standard =
             Standard { queue: self.offline_queue, reconnect, pacing: self.pacing, ..Standard::default() };
+        #[cfg(feature = "outbox")]
+        let (disk, damaged) = match self.outbox.as_ref().map(OutboxFile::open).transpose()? {
+            Some(Opened { layer, disk, damaged }) => {
+                standard.outbox = Some(layer);
+                (Some(disk), damaged)
+            }
+            None => (None, None),
+        };
         let stage = self.layers.around(stack(engine).layer(standard).into_stage());
         let config = Config {
             connect_timeout: self.connect_timeout,
@@ -71,8 +82,16 @@ impl<L> Builder<L> {
             ..Config::default()
         };
         let (session, driver) = iot_session::client(stage, codec, connector, config);
+        #[cfg(feature = "outbox")]
+        let driver = match disk {
+            Some(disk) => driver.with_disk(disk),
+            None => driver,
+        };
         runtime.spawn(driver.run());
-        Ok(session)
+        let client = Client::new(session);
+        #[cfg(feature = "outbox")]
+        let client = client.with_damaged_outbox(damaged);
+        Ok(client)
     }
 
     fn connector(&self) -> Result<BoxConnector, Error> {

@@ -52,12 +52,13 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::{
-    ClosedError, Config, Delivery, Leftover, Notices, Stats, Status, SubscribeOptions, Subscription,
+    ClosedError, Config, Delivery, Driver, Leftover, Notices, Stats, Status, SubscribeOptions, Subscription,
 };
 use super::{TryPublishError, client as async_client};
 use crate::error::OpError;
 use crate::message::Message;
 use crate::stage::{Connected, Notice, Stage};
+use crate::storage::Disk;
 use wait::{wait, wait_for};
 
 /// A handle to a session whose calls block. Clones share it; dropping the last one disconnects in order and waits for
@@ -128,8 +129,35 @@ impl Client {
         S: Stage + Send + 'static,
         C: Connector,
     {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (session, driver) = async_client(stage, codec, connector, config);
+        Self::start(session, driver)
+    }
+
+    /// As [`new`](Self::new), with a store for a stack that wishes one; see [`Driver::with_disk`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_disk<S, C>(
+        stage: S,
+        codec: Codec,
+        connector: C,
+        config: Config,
+        disk: Disk,
+    ) -> io::Result<Self>
+    where
+        S: Stage + Send + 'static,
+        C: Connector,
+    {
+        let (session, driver) = async_client(stage, codec, connector, config);
+        Self::start(session, driver.with_disk(disk))
+    }
+
+    fn start<S, C>(session: crate::Client, driver: Driver<S, C>) -> io::Result<Self>
+    where
+        S: Stage + Send + 'static,
+        C: Connector,
+    {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let driver = thread::Builder::new()
             .name("iot-session".to_owned())
             .spawn(move || runtime.block_on(driver.run()))?;
@@ -175,6 +203,14 @@ impl Client {
     /// The client is closed.
     pub fn publish(&self, message: Message) -> Result<Ack, ClosedError> {
         wait(self.session.publish(message)).map(Ack)
+    }
+
+    /// As [`crate::Client::publish_durably`]: waits until the message is on disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish_durably(&self, message: Message) -> Result<Ack, OpError> {
+        wait(self.session.publish_durably(message)).map(Ack)
     }
 
     /// As [`crate::Client::try_publish`]: does not wait.

@@ -48,7 +48,11 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         loop {
             match disk.poll_answer(context) {
                 Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(None) => {
+                    self.disk = None;
+                    self.tell_ended();
+                    return Poll::Ready(());
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -70,9 +70,16 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             for reply in self.disconnecting.drain(..) {
                 let _ = reply.send(());
             }
-            for (leftover, reply) in self.ended.drain(..) {
-                let _ = reply.send(leftover);
+            if self.disk.is_none() {
+                self.tell_ended();
             }
+        }
+    }
+
+    /// Answers those who closed the client: with a disk only once it is let go of, so that it can be opened again.
+    pub(super) fn tell_ended(&mut self) {
+        for (leftover, reply) in self.ended.drain(..) {
+            let _ = reply.send(leftover);
         }
     }
 }

@@ -1,0 +1,113 @@
+//! The file that keeps messages until they are acknowledged.
+
+use std::path::{Path, PathBuf};
+
+use iot_session::layers::{DrainRate, DropPolicy, Outbox};
+use iot_session::storage::{self, Disk, Durability, Redb, WriteOptions};
+
+use crate::error::Error;
+
+/// Where messages are kept until AWS IoT Core acknowledges them, and how many: for
+/// [`Builder::outbox`](crate::Builder::outbox).
+///
+/// The file is made if it is not there; its directory must be. Only its owner may read it, and it belongs to one client at a
+/// time. It holds topics and payloads as they are: encrypt the disk, or the payloads, where that matters.
+///
+/// ```
+/// use std::time::Duration;
+/// use aws_iot::{DropPolicy, Durability, OutboxFile};
+///
+/// let outbox = OutboxFile::new("/var/lib/my-device/outbox")
+///     .max_messages(100_000)
+///     .max_bytes(64 * 1024 * 1024)
+///     .when_full(DropPolicy::DropOldest)
+///     .durability(Durability::Interval(Duration::from_secs(5))); // spares flash memory
+/// ```
+#[derive(Debug, Clone)]
+pub struct OutboxFile {
+    path: PathBuf,
+    max_messages: usize,
+    max_bytes: usize,
+    when_full: DropPolicy,
+    drain_rate: DrainRate,
+    durability: Durability,
+}
+
+impl OutboxFile {
+    /// At most 10,000 messages of together 16 MiB; the newest is dropped when it is full; each publish survives a loss of
+    /// power before it is sent; two messages per second go out of what piled up.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            max_messages: 10_000,
+            max_bytes: 16 * 1024 * 1024,
+            when_full: DropPolicy::default(),
+            drain_rate: DrainRate::default(),
+            durability: Durability::default(),
+        }
+    }
+
+    /// At most this many messages, at least 1. Default: 10,000.
+    #[must_use]
+    pub fn max_messages(mut self, messages: usize) -> Self {
+        self.max_messages = messages;
+        self
+    }
+
+    /// At most this many bytes of topics, properties and payloads. The file is some larger. Default: 16 MiB.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Who has to go when it is full and there is no connection. Default: the newest.
+    #[must_use]
+    pub fn when_full(mut self, policy: DropPolicy) -> Self {
+        self.when_full = policy;
+        self
+    }
+
+    /// How fast goes out what piled up, or was left by an earlier run. Default: two messages per second.
+    #[must_use]
+    pub fn drain_rate(mut self, rate: DrainRate) -> Self {
+        self.drain_rate = rate;
+        self
+    }
+
+    /// How soon a message survives a loss of power. Default: before it is sent.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Opens the file and takes up what it holds.
+    pub(crate) fn open(&self) -> Result<Opened, Error> {
+        let store = Redb::open(&self.path).map_err(Error::Outbox)?;
+        let damaged = store.set_aside().map(Path::to_owned);
+        let write = WriteOptions::default().durability(self.durability);
+        let (found, disk) = storage::open(store, write).map_err(Error::Outbox)?;
+        let layer = Outbox::new(found)
+            .max_messages(self.max_messages)
+            .max_bytes(self.max_bytes)
+            .when_full(self.when_full)
+            .drain_rate(self.drain_rate);
+        Ok(Opened { layer, disk, damaged })
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for OutboxFile {
+    fn from(path: P) -> Self {
+        Self::new(path)
+    }
+}
+
+/// An outbox file in use.
+pub(crate) struct Opened {
+    pub(crate) layer: Outbox,
+    pub(crate) disk: Disk,
+    /// Where the file is now that was found damaged.
+    pub(crate) damaged: Option<PathBuf>,
+}
