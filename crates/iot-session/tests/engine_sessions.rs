@@ -266,3 +266,37 @@ fn with_every_packet_identifier_taken_a_lost_link_loses_nothing() {
     assert_eq!(again.len(), usize::from(u16::MAX));
     assert!(again.iter().all(|packet| matches!(packet, Packet::Publish(publish) if publish.dup())));
 }
+
+#[test]
+fn after_an_unanswered_connect_a_session_is_in_doubt_and_no_qos_2_message_can_arrive_twice() {
+    for version in BOTH {
+        let (mut rig, _) = catching(lasting(version));
+        let once = rig.op(message("a", "once", QoS::ExactlyOnce));
+        let often = rig.op(message("a", "often", QoS::AtLeastOnce));
+        rig.sent();
+        rig.link_down();
+        // CONNECT goes out, and its answer is lost: the server may have begun a new session by it.
+        rig.link_up();
+        rig.link_down();
+        rig.link_up();
+        rig.sent();
+        rig.events.clear();
+        rig.receive(ConnAck::new(true, ReasonCode::Success));
+        assert!(matches!(rig.done(once), Err(OpError::Interrupted)));
+        let connections = rig.connections();
+        assert!(connections[0].session_present && !connections[0].session_certain);
+        assert_eq!(rig.sent_names(), ["PUBLISH 2 again"], "only what may arrive twice");
+        rig.receive(puback(2));
+        assert!(rig.done(often).is_ok());
+        // The identifier of the one is not used again in this session.
+        rig.op(message("a", "next", QoS::AtLeastOnce));
+        assert_ne!(rig.sent_names(), ["PUBLISH 1"]);
+        // The next resumption is beyond doubt.
+        rig.link_down();
+        rig.link_up();
+        rig.sent();
+        rig.events.clear();
+        rig.receive(ConnAck::new(true, ReasonCode::Success));
+        assert!(rig.connections()[0].session_certain);
+    }
+}

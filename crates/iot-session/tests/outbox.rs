@@ -280,15 +280,32 @@ fn at_a_drain_rate_one_qos_0_message_at_a_time_leaves_the_disk() {
 }
 
 #[test]
-fn what_cannot_be_taken_off_the_disk_is_not_sent() {
+fn what_cannot_be_taken_off_the_disk_is_not_sent_before_it_can() {
     let mut desk = Desk::new(fast);
     let op = publish_with(&mut desk, PublishOp { qos: QoS::AtMostOnce, ..one("1") });
     desk.bench_connect();
     desk.take_wishes();
     desk.say(Stored::NotTaken(EntryId(1), broken(StoreErrorKind::Io)));
-    assert!(matches!(desk.end(op), Some((_, OpError::Store(_)))));
+    assert!(desk.end(op).is_none() && desk.take_wishes().is_empty());
+    assert!(matches!(desk.notices().last(), Some((0, Notice::Storage { .. }))));
+    desk.advance(Duration::from_millis(999));
     assert!(desk.taken().is_empty());
-    assert_eq!(desk.on_disk(), 1);
+    desk.advance(Duration::from_millis(1));
+    assert_eq!((desk.payloads(), desk.on_disk()), (vec!["1".to_owned()], 0));
+}
+
+#[test]
+fn what_ends_while_it_is_being_taken_leaves_the_disk_all_the_same() {
+    let mut desk = Desk::new(fast);
+    let op = PublishOp { qos: QoS::AtMostOnce, ttl: NonZeroU32::new(1000), ..one("1") };
+    let op = publish_with(&mut desk, op);
+    desk.bench_connect();
+    desk.take_wishes();
+    desk.bench_advance(secs(1));
+    assert_eq!(dropped(&desk, op), Some(Dropped::Expired));
+    assert!(desk.take_wishes().is_empty());
+    desk.say(Stored::NotTaken(EntryId(1), broken(StoreErrorKind::Full)));
+    assert_eq!(desk.take_wishes(), [StoreOp::Remove(EntryId(1))]);
 }
 
 #[test]

@@ -392,3 +392,19 @@ fn what_is_asked_during_recovery_is_sent_at_once_and_does_not_hold_up_the_connec
     rig.answer_ok(&recovery[0]);
     assert_eq!(rig.notices(), [resubscribed(2, 0)], "it is not counted");
 }
+
+#[test]
+fn a_session_that_an_unanswered_connect_may_have_begun_is_subscribed_anew() {
+    let mut rig = with_filters(3);
+    rig.link_down();
+    let dials = rig.dials.len();
+    while rig.dials.len() == dials {
+        rig.advance(Duration::from_millis(100));
+    }
+    // CONNECT goes out, its answer is lost.
+    rig.link_up();
+    rig.cut(true);
+    let asked = rig.asked();
+    assert_eq!(asked.len(), 1, "the server says that it has a session; it need not be ours");
+    assert_eq!(asked[0].filters, filters(3));
+}

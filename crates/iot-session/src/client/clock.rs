@@ -10,16 +10,17 @@ use crate::time::{Nanos, Now, UnixMillis};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     origin: Instant,
+    calendar: fn() -> Option<UnixMillis>,
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
-        Self { origin: instant() }
+    pub(super) fn start(calendar: fn() -> Option<UnixMillis>) -> Self {
+        Self { origin: instant(), calendar }
     }
 
     pub(super) fn now(&self) -> Now {
         let mono = Nanos::from_duration(instant().saturating_duration_since(self.origin));
-        Now { mono, wall: wall() }
+        Now { mono, wall: (self.calendar)() }
     }
 
     pub(super) fn nanos(&self, at: Instant) -> Nanos {
@@ -43,7 +44,7 @@ pub(crate) fn instant() -> Instant {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
-fn wall() -> Option<UnixMillis> {
+pub(super) fn system_calendar() -> Option<UnixMillis> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok().map(UnixMillis)
 }

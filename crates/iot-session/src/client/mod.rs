@@ -33,6 +33,7 @@ use iot_transport::Connector;
 use mqtt_codec::Codec;
 
 use crate::stage::Stage;
+use crate::time::UnixMillis;
 
 /// Settings of the driver and the handle: `Config { inbox: 16, ..Config::default() }`.
 #[derive(Debug, Clone)]
@@ -63,6 +64,9 @@ pub struct Config {
     /// Words for the transport's own read and write errors, such as a certificate that the server refuses after the
     /// TLS handshake. Default: none, the error speaks for itself.
     pub explain: Option<fn(&std::io::Error) -> Option<String>>,
+    /// What the calendar says, `None` on a device that does not know; it may jump. It tells how old messages are that an earlier
+    /// run left on disk. Default: the system's.
+    pub calendar: fn() -> Option<UnixMillis>,
 }
 
 impl Default for Config {
@@ -76,6 +80,7 @@ impl Default for Config {
             hold: Duration::from_secs(10),
             close_timeout: Duration::from_secs(2),
             explain: None,
+            calendar: clock::system_calendar,
         }
     }
 }

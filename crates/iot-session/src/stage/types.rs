@@ -303,6 +303,9 @@ pub enum Quarantine {
 pub struct Connected {
     /// Whether the server kept the session: subscriptions and unacknowledged messages live on.
     pub session_present: bool,
+    /// Whether that is surely the session as this client left it. It is not after an attempt whose CONNACK was lost: that one
+    /// may have begun a new session, which the server finds now. Subscriptions are made anew then, as without a session.
+    pub session_certain: bool,
     /// The keep-alive in force, in seconds: the server's if it set one. 0: none.
     pub keep_alive: u16,
     /// How many unacknowledged publications of QoS 1 and 2 may be out at once.
@@ -333,6 +336,7 @@ impl Default for Connected {
     fn default() -> Self {
         Self {
             session_present: false,
+            session_certain: true,
             keep_alive: 0,
             window: u16::MAX,
             session_expiry: 0,

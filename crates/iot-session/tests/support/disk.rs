@@ -138,6 +138,11 @@ impl Desk {
         self.bench.connect();
     }
 
+    /// Lets time pass, the disk not at work.
+    pub fn bench_advance(&mut self, duration: std::time::Duration) {
+        self.bench.advance(duration);
+    }
+
     /// Lets time pass, the disk at work.
     pub fn advance(&mut self, duration: std::time::Duration) {
         let end = self.bench.now.after(duration);

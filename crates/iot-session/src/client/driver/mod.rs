@@ -89,8 +89,8 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         Self {
             machine: Machine::new(stage, codec),
             connector: Arc::new(connector),
+            clock: Clock::start(config.calendar),
             config,
-            clock: Clock::start(),
             channels,
             router,
             replies: Replies::default(),

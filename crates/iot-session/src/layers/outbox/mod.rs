@@ -26,7 +26,8 @@ use crate::stage::{Layer, Stage};
 ///
 /// A message that is kept is issued below with [`Resend::UntilAnswered`](crate::stage::Resend): no operation timeout ends it,
 /// and neither does a disconnect. After a crash those go out again that had been sent and were not known to be
-/// acknowledged: what at-least-once means. Messages wait and go in the order in which they were published; after a restart
+/// acknowledged: what at-least-once means. One that was dropped or expired just before a crash may go out after it, since
+/// removals wait for company on the disk. Messages wait and go in the order in which they were published; after a restart
 /// those of before come first, at the drain rate.
 ///
 /// # Time to live

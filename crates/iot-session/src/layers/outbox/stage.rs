@@ -53,8 +53,8 @@ struct Keeper {
     unsynced: VecDeque<(EntryId, OpId)>,
     /// Contents are being read, from this entry on.
     loading: Option<EntryId>,
-    /// After a failure: when they may be asked for again.
-    load_again: Option<Nanos>,
+    /// After a failure to read or to take: when the store may be asked again.
+    again: Option<Nanos>,
     /// Something below had no room or no connection although it seemed so: not before the next input.
     hold: bool,
     /// Messages with lower numbers are part of the drain.
@@ -95,7 +95,7 @@ impl Keeper {
             appending_bytes: 0,
             unsynced: VecDeque::new(),
             loading: None,
-            load_again: None,
+            again: None,
             hold: false,
             drained: EntryId::default(),
             closed: None,
@@ -287,7 +287,7 @@ impl<S: Stage> Stage for OutboxStage<S> {
         keeper.hold = false;
         keeper.begin(now);
         keeper.expire(now);
-        keeper.load_again = keeper.load_again.filter(|at| now.mono < *at);
+        keeper.again = keeper.again.filter(|at| now.mono < *at);
         match input {
             Input::Op(id, Op::Publish(op)) if !keeper.passes(&op, self.inner.ready()) => {
                 keeper.keep(now, id, op);

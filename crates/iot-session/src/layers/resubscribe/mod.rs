@@ -124,7 +124,7 @@ impl<S: Stage> ResubscribeStage<S> {
     fn take(&mut self, output: Output) {
         match output {
             Output::Event(Event::Connected(connected)) => {
-                self.book.connected(connected.session_present, self.rules);
+                self.book.connected(connected.session_present && connected.session_certain, self.rules);
                 self.state = State::Recovering(connected);
             }
             Output::Event(Event::Disconnected(disconnected)) => self.disconnected(&disconnected),

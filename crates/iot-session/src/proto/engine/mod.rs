@@ -50,6 +50,8 @@ pub struct Engine {
     client_id: Option<Text>,
     /// Whether the present CONNECT asked for a clean start.
     clean_start: bool,
+    /// Whether a CONNECT was sent, since a session was last known, whose answer never came: it may have begun a new one.
+    unanswered: bool,
     server: Server,
     keep_alive: KeepAlive,
     outgoing: Outgoing,
@@ -83,6 +85,7 @@ impl Engine {
             had_session: false,
             client_id: None,
             clean_start: false,
+            unanswered: false,
             keep_alive: KeepAlive::off(),
             incoming: Incoming::default(),
             from_server: FromServer::default(),
@@ -150,7 +153,11 @@ impl Engine {
 
     /// The link is gone, by our hand or another's.
     fn lost(&mut self, now: Now, error: ConnectionError) {
-        let was_up = std::mem::replace(&mut self.state, State::Down) == State::Up;
+        let was = std::mem::replace(&mut self.state, State::Down);
+        let was_up = was == State::Up;
+        // A refusal is an answer.
+        let refused = matches!(error, ConnectionError::Refused { .. });
+        self.unanswered |= matches!(was, State::Connecting { .. }) && !refused;
         self.keep_alive = KeepAlive::off();
         let lasts = self.server.session_lasts();
         if !lasts {
@@ -192,8 +199,13 @@ impl Engine {
         let assigned = text(connack.properties.as_ref().assigned_client_identifier());
         self.client_id = assigned.or(self.client_id.take());
         self.to_server.restart(self.server.topic_aliases);
-        let connected = self.server.connected(connack, keep_alive);
+        let certain = !std::mem::take(&mut self.unanswered);
+        let connected = self.server.connected(connack, keep_alive, certain);
         if connack.session_present {
+            if !certain {
+                let ended = self.outgoing.session_doubted();
+                self.tell(ended);
+            }
             self.outgoing.session_resumed();
         } else {
             // Before the news of the connection: whoever issues them again knows by then what there is.

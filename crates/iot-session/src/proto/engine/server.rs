@@ -52,8 +52,8 @@ impl Server {
         self.session_expiry != 0
     }
 
-    /// What is told of it. `keep_alive`: the one in force.
-    pub(super) fn connected(&self, connack: &ConnAck, keep_alive: u16) -> Connected {
+    /// What is told of it. `keep_alive`: the one in force; `certain`: whose session it is.
+    pub(super) fn connected(&self, connack: &ConnAck, keep_alive: u16, certain: bool) -> Connected {
         let says = connack.properties.as_ref();
         let info = ServerInfo {
             assigned_client_id: text(says.assigned_client_identifier()),
@@ -63,6 +63,7 @@ impl Server {
         };
         Connected {
             session_present: connack.session_present,
+            session_certain: certain,
             keep_alive,
             window: u16::try_from(self.window).unwrap_or(u16::MAX),
             session_expiry: self.session_expiry,

@@ -8,7 +8,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use mqtt_codec::packet::Publish;
-use mqtt_codec::{PacketId, ReasonCode};
+use mqtt_codec::{PacketId, QoS, ReasonCode};
 
 use crate::stage::OpId;
 use crate::time::Nanos;
@@ -277,6 +277,18 @@ impl Outgoing {
             true if slot.is_patient() => Fate::Stays(None),
             true => Fate::Stays(slot.op.take().map(Ended::Interrupted)),
             false => Fate::Over(now),
+        })
+    }
+
+    /// The server has a session, and nobody knows whether it is the one that was left: a QoS 2 message that was sent and not
+    /// taken over by PUBREC might arrive twice if it went out again. Its identifier stays taken, in case it is the old one.
+    pub(super) fn session_doubted(&mut self) -> Vec<Ended> {
+        self.end(|slot| match &slot.waiting {
+            Waiting::Publish(publish) if slot.was_sent && publish.qos == QoS::ExactlyOnce => {
+                slot.waiting = Waiting::Abandoned;
+                Fate::Stays(slot.op.take().map(Ended::Interrupted))
+            }
+            _ => Fate::Stays(None),
         })
     }
 

@@ -84,14 +84,14 @@ impl Keeper {
             (State::Appending | State::Taking, ..) => Turn::Wait,
             (State::Stored, _, None) if self.can_load() => Turn::Load(id),
             (_, _, None) => Turn::Wait,
-            (State::Stored, false, Some(_)) if self.closed.is_some() => Turn::Wait,
+            (State::Stored, false, Some(_)) if self.closed.is_some() || self.again.is_some() => Turn::Wait,
             (State::Stored, false, Some(_)) => Turn::Take,
             (State::Stored | State::Taken, _, Some(_)) => Turn::HandOn(id),
         }
     }
 
     fn can_load(&self) -> bool {
-        self.loading.is_none() && self.load_again.is_none() && self.closed.is_none()
+        self.loading.is_none() && self.again.is_none() && self.closed.is_none()
     }
 
     /// Has the message in front leave the store, and what is like it behind it if the rate allows.
@@ -133,14 +133,15 @@ impl Keeper {
         // While the inner stage has no room, or the store is at work, its turn comes with whatever ends that.
         let tick = self.book.front().filter(|(_, front)| {
             let settled = matches!(front.entry.state, State::Stored | State::Taken);
-            let readable = front.content.is_some() || self.can_load();
-            !self.hold && inner_is_ready && settled && readable
+            let needs_store =
+                front.content.is_none() || (front.entry.state == State::Stored && !front.entry.lasts);
+            !self.hold && inner_is_ready && settled && (!needs_store || self.can_load())
         });
         let tick = tick.and_then(|(id, _)| self.due(id));
         let waits = matches!(self.phase, Phase::Draining(_) | Phase::Steady);
-        let load_again = self.load_again.filter(|_| waits);
+        let again = self.again.filter(|_| waits);
         // What was left knows its time only once it is known what time it is.
         let begin = (!self.left.is_empty()).then_some(Nanos::ZERO);
-        [begin, tick, load_again, self.book.next_expiry()].into_iter().flatten().min()
+        [begin, tick, again, self.book.next_expiry()].into_iter().flatten().min()
     }
 }

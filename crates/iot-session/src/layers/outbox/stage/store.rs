@@ -14,8 +14,8 @@ use crate::stage::{
 };
 use crate::time::Now;
 
-/// From a failed attempt to read to the next one.
-const LOAD_AGAIN: Duration = Duration::from_secs(1);
+/// From a failed attempt to read or to take to the next one.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Keeper {
     pub(super) fn stored(&mut self, now: Now, stored: Stored) {
@@ -29,12 +29,20 @@ impl Keeper {
             Stored::Taken(id) => {
                 self.book.set(id, State::Taken);
             }
-            // It stays on disk, and goes out when the program runs again.
-            Stored::NotTaken(id, error) => self.lost(id, OpError::Store(error)),
+            Stored::NotTaken(id, error) => {
+                if !self.book.set(id, State::Stored) {
+                    // It ended meanwhile.
+                    self.store(StoreOp::Remove(id));
+                }
+                if self.again.is_none() {
+                    self.notice(Notice::Storage { error });
+                }
+                self.again = Some(now.mono.after(AGAIN));
+            }
             Stored::Loaded(page) => self.loaded(page),
             Stored::NotLoaded(error) => {
                 self.loading = None;
-                self.load_again = Some(now.mono.after(LOAD_AGAIN));
+                self.again = Some(now.mono.after(AGAIN));
                 self.notice(Notice::Storage { error });
             }
             Stored::NotRemoved(error) => self.notice(Notice::Storage { error }),
@@ -111,7 +119,7 @@ impl Keeper {
     /// The store is gone. What is in memory still goes out; what is not stays on disk.
     fn closed(&mut self, error: &StoreError) {
         self.closed = Some(error.clone());
-        (self.loading, self.load_again) = (None, None);
+        (self.loading, self.again) = (None, None);
         (self.appending_bytes, self.unsynced) = (0, Default::default());
         self.appending.clear();
         let gone: Vec<EntryId> = self
