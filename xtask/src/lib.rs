@@ -19,6 +19,7 @@ pub mod features;
 pub mod fuzz;
 pub mod interop;
 pub mod no_std;
+pub mod simulate;
 pub mod tidy;
 pub mod trees;
 

@@ -65,6 +65,17 @@ enum Command {
         /// Run only the checks whose names have these words, such as "QoS 2".
         only: Option<String>,
     },
+    /// Run the client, a model of a broker and an adversary on one virtual clock, once for each seed.
+    ///
+    /// A seed that fails is printed as a line that repeats it, and with as few steps as still fail. With --mutants documented
+    /// faults are put into a copy of the sources, one at a time, and each has to be found. `cargo xtask simulate --help`
+    /// names the options.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// What is handed to the simulator as it is, such as --seeds 2000 or --mutants.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +127,7 @@ fn main() -> ExitCode {
         Command::Conformance { summary } => xtask::conformance::run(summary),
         Command::NoStd => xtask::no_std::run(),
         Command::Interop { only } => xtask::interop::run(only.as_deref()),
+        Command::Simulate { arguments } => xtask::simulate::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,6 +24,8 @@ use crate::plan::Settings;
 
 /// The operation timeout.
 pub const OPERATION: Duration = Duration::from_secs(5);
+/// The least time between two dials, in milliseconds.
+pub const CONNECT_INTERVAL: u64 = 250;
 /// The connect timeout.
 pub const CONNECT: Duration = Duration::from_secs(8);
 
@@ -36,6 +38,9 @@ struct Order {
     durably: bool,
 }
 
+/// The number of a stream, and what its reader is told: whether it is dropped, whether it pauses.
+type Switch = (u64, watch::Sender<(bool, bool)>);
+
 /// A process.
 #[derive(Debug)]
 pub struct Device {
@@ -43,8 +48,8 @@ pub struct Device {
     run: u64,
     ledger: Ledger,
     orders: mpsc::UnboundedSender<Order>,
-    /// The readers of the streams that the application holds: by filter, with the number, and a switch: dropped, paused.
-    readers: BTreeMap<u64, Vec<(u64, watch::Sender<(bool, bool)>)>>,
+    /// The readers of the streams that the application holds, by filter.
+    readers: BTreeMap<u64, Vec<Switch>>,
     tasks: Vec<JoinHandle<()>>,
     driver: JoinHandle<()>,
 }
@@ -263,7 +268,7 @@ fn layers(settings: &Settings, run: u64) -> Standard {
     let backoff = Backoff::new(Duration::from_millis(250), settings.max_delay(), Duration::from_secs(10));
     let reconnect = Reconnect::new(backoff)
         .give_up(GiveUp::Never)
-        .connect_interval(Duration::from_millis(250))
+        .connect_interval(Duration::from_millis(CONNECT_INTERVAL))
         .jitter(Jitter::Full, Random::seeded(settings.seed ^ run));
     let pacing = match settings.pacing {
         0 => Pacing::off(),

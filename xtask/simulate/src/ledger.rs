@@ -128,6 +128,7 @@ impl Ledger {
     }
 
     /// A call begins.
+    #[must_use]
     pub fn open(&self, what: String) -> u64 {
         let mut book = self.lock();
         book.next += 1;
@@ -142,6 +143,7 @@ impl Ledger {
     }
 
     /// A publish begins; its number.
+    #[must_use]
     pub fn publish(&self, topic: String, qos: QoS, run: u64, overtakes: bool) -> u64 {
         let mut book = self.lock();
         book.next += 1;

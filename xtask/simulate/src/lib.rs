@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![allow(clippy::print_stdout, reason = "a program for people")]
 
 pub mod broker;
 mod check;

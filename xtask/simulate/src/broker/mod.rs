@@ -265,7 +265,7 @@ impl Broker {
                 session.enqueue(topic, qos, *number, connected);
             }
             if connected {
-                self.out.extend(session.to_send(window));
+                self.out.extend(session.send_next(window));
             }
         }
         numbers

@@ -89,7 +89,7 @@ impl Broker {
     fn send_more(&mut self) {
         let window = self.receive_maximum;
         if let Some(session) = &mut self.session {
-            self.out.extend(session.to_send(window));
+            self.out.extend(session.send_next(window));
         }
     }
 
@@ -142,6 +142,8 @@ impl Broker {
         let mut codes = Vec::new();
         for (filter, options) in subscribe.filters() {
             if refuses {
+                // What it does not allow any more, it does not go on with either.
+                self.session().filters.remove(filter.as_str());
                 codes.push(match self.version {
                     Version::V3_1_1 => ReasonCode::UnspecifiedError,
                     Version::V5 => ReasonCode::NotAuthorized,

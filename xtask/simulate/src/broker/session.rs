@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// What goes out now: first what went out before, then what fits into the window.
-    pub(super) fn to_send(&mut self, window: u16) -> Vec<Packet> {
+    pub(super) fn send_next(&mut self, window: u16) -> Vec<Packet> {
         let mut packets = Vec::new();
         for out in self.in_flight.iter_mut().filter(|out| !out.sent) {
             out.sent = true;

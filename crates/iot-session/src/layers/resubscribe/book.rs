@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mqtt_codec::packet::SubscriptionOptions;
 use mqtt_codec::{ReasonCode, Text, TopicFilter};
 
-use super::entry::{Entry, Kind, Server, Turn};
+use super::entry::{Entry, Kind, Server, Session, Turn};
 use super::pending::{Pending, Waiter};
 use crate::error::OpError;
 use crate::stage::{Granted, Notice, Op, OpId, Quarantine, SubscribeOp, UnsubscribeOp};
@@ -143,13 +143,16 @@ impl Book {
     // --- the connection ---
 
     /// The server has accepted a connection: finds out what there is to do.
-    pub(super) fn connected(&mut self, session_present: bool, rules: Rules) {
+    pub(super) fn connected(&mut self, session: Session, rules: Rules) {
         self.queue.clear();
         self.recovery = Tally::default();
         let mut due = Vec::new();
         let Self { filters, pending, acknowledged, recovery, .. } = self;
         filters.retain(|filter, entry| {
-            if !session_present {
+            if session == Session::Doubtful {
+                set_server(entry, Server::Unknown, acknowledged);
+            }
+            if session == Session::Lost {
                 set_server(entry, Server::Nothing, acknowledged);
                 if entry.wanted.is_none() {
                     for waiter in entry.waiters.drain(..) {

@@ -43,6 +43,15 @@ pub(super) enum Server {
     Unknown,
 }
 
+/// What the server says of the session at a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Session {
+    Lost,
+    Kept,
+    /// It has one, which an attempt whose answer was lost may have begun.
+    Doubtful,
+}
+
 /// At most one packet about a filter is under way, so that a SUBSCRIBE and an UNSUBSCRIBE cannot change places.
 ///
 /// ```text

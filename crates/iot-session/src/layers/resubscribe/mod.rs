@@ -7,6 +7,7 @@ mod pending;
 use std::collections::VecDeque;
 
 use book::{Book, Rules};
+use entry::Session;
 
 use crate::error::{LinkError, OpError};
 use crate::stage::{
@@ -124,7 +125,12 @@ impl<S: Stage> ResubscribeStage<S> {
     fn take(&mut self, output: Output) {
         match output {
             Output::Event(Event::Connected(connected)) => {
-                self.book.connected(connected.session_present && connected.session_certain, self.rules);
+                let session = match (connected.session_present, connected.session_certain) {
+                    (false, _) => Session::Lost,
+                    (true, true) => Session::Kept,
+                    (true, false) => Session::Doubtful,
+                };
+                self.book.connected(session, self.rules);
                 self.state = State::Recovering(connected);
             }
             Output::Event(Event::Disconnected(disconnected)) => self.disconnected(&disconnected),
