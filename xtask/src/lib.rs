@@ -14,10 +14,12 @@
 
 pub mod bench;
 pub mod cargo;
+pub mod chaos;
 pub mod conformance;
 pub mod features;
 pub mod fuzz;
 pub mod interop;
+pub mod mosquitto;
 pub mod no_std;
 pub mod simulate;
 pub mod tidy;

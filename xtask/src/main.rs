@@ -65,6 +65,26 @@ enum Command {
         /// Run only the checks whose names have these words, such as "QoS 2".
         only: Option<String>,
     },
+    /// Run the client against a real Mosquitto behind a proxy that breaks connections, and kill a program with an outbox.
+    ///
+    /// Cuts, resets, black holes, truncation, garbage, byte by byte, the broker killed, stopped and continued; every number of
+    /// four streams is accounted for. Then a program that publishes by an outbox is killed twenty times and resumed: whatever
+    /// it was told to be on disk arrives. `cargo xtask chaos --help` names the options.
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// What is handed on as it is, such as --minutes 10 or --seed 7.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
+    /// Publish for long with a reconnect five times a second, and watch memory, tasks, descriptors and latency.
+    ///
+    /// `cargo xtask soak --help` names the options.
+    #[command(disable_help_flag = true)]
+    Soak {
+        /// What is handed on as it is, such as --minutes 5.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
     /// Run the client, a model of a broker and an adversary on one virtual clock, once for each seed.
     ///
     /// A seed that fails is printed as a line that repeats it, and with as few steps as still fail. With --mutants documented
@@ -127,6 +147,8 @@ fn main() -> ExitCode {
         Command::Conformance { summary } => xtask::conformance::run(summary),
         Command::NoStd => xtask::no_std::run(),
         Command::Interop { only } => xtask::interop::run(only.as_deref()),
+        Command::Chaos { arguments } => xtask::chaos::run("network", &arguments),
+        Command::Soak { arguments } => xtask::chaos::run("soak", &arguments),
         Command::Simulate { arguments } => xtask::simulate::run(&arguments),
     };
     match outcome {

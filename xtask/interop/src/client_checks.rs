@@ -9,9 +9,9 @@ use iot_session::{Client, Config, Message, Messages, OpError, QoS, TopicName, Ve
 use iot_transport::{
     BoxConnector, Connector, HttpProxy, Identity, Material, Tcp, Tls, TlsOptions, TrustAnchors, WebSocket,
 };
+use mosquitto::Mosquitto;
 use tokio::task::JoinHandle;
 
-use crate::broker::Mosquitto;
 use crate::python::{self, PROXY_LOGIN, Server};
 use crate::report::{Failure, Report, ensure};
 use crate::session_checks;

@@ -2,7 +2,6 @@
 //! and a proxy, and against amqtt; our emulator against `mosquitto_pub` and `mosquitto_sub` and AWS's own client runtime. All of it on loopback, on free ports; what is started is stopped by its id.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
-mod broker;
 mod client_checks;
 mod emulator_checks;
 mod python;

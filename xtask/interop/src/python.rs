@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use mosquitto::{Mosquitto, free_port};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::broker::{Mosquitto, free_port};
 use crate::report::Failure;
 
 /// Where the interpreter is that has the packages.

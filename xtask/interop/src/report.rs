@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// What a check says when it fails.
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) use mosquitto::Failure;
 
 /// A check that needs longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use iot_session::{Client, Message, QoS, Status, Version};
 use iot_transport::{Attempt, ConnectError, Phase, Tcp, from_fn};
+use mosquitto::Mosquitto;
 use mqtt_codec::{Property, ReasonCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::broker::Mosquitto;
 use crate::client_checks::{Door, Servers, Way, client, client_over, connected, options, receive};
 use crate::report::{Failure, Report, ensure};
 

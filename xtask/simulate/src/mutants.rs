@@ -21,6 +21,7 @@ pub fn run(name: &str, seeds: u64, steps: usize) -> Result<bool, String> {
     let root = root()?;
     let home = target(&root).join("mutants");
     let tree = home.join("tree");
+    fs::create_dir_all(&tree).map_err(|error| error.to_string())?;
     for part in COPIED {
         copy(&root.join(part), &tree.join(part)).map_err(|error| format!("cannot copy {part}: {error}"))?;
     }

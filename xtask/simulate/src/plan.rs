@@ -191,6 +191,15 @@ impl Settings {
         }
     }
 
+    /// The quality of service that is published where this one is meant. A process that was killed does not know which packet
+    /// identifiers its session has in use for QoS 2, and a broker would take a new message under one of them for an old one: so
+    /// none is published where both a session and a crash are possible. The table of guarantees says so.
+    #[must_use]
+    pub fn can_publish(&self, qos: QoS) -> QoS {
+        let forgets = self.outbox && self.lasting;
+        if forgets && qos == QoS::ExactlyOnce { QoS::AtLeastOnce } else { qos }
+    }
+
     /// From an attempt that failed to the next one, at most.
     #[must_use]
     pub fn max_delay(&self) -> Duration {
@@ -213,12 +222,8 @@ impl Step {
 const EACH: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 impl What {
-    /// A process that was killed does not know which packet identifiers its session has in use for QoS 2, and a broker would take
-    /// a new message under one of them for an old one: so none is published where both a session and a crash are possible.
-    /// The table of guarantees says so.
     fn within(self, settings: &Settings) -> Self {
-        let forgets = settings.outbox && settings.lasting;
-        let possible = |qos| if forgets && qos == QoS::ExactlyOnce { QoS::AtLeastOnce } else { qos };
+        let possible = |qos| settings.can_publish(qos);
         match self {
             Self::Publish { topic, qos, ttl, queue, patience } => {
                 Self::Publish { topic, qos: possible(qos), ttl, queue, patience }

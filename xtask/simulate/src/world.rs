@@ -13,7 +13,7 @@ use crate::broker::Shared;
 use crate::check;
 use crate::clock;
 use crate::device::{CONNECT, Device, OPERATION, filter};
-use crate::ledger::{Ledger, Wanted};
+use crate::ledger::{End, Ledger, Wanted};
 use crate::net::{Dialer, Exchange};
 use crate::plan::{FILTERS, Plan, Settings, What};
 
@@ -252,8 +252,10 @@ impl World {
                 self.broker.lock().unacknowledged()
             ));
         }
+        self.check_publishing().await?;
         self.check_subscriptions().await;
         self.check_idleness().await?;
+        let unreleased = self.broker.lock().unreleased();
         if let Some(device) = self.device.take() {
             match device.close().await {
                 Ok(0) => {}
@@ -267,8 +269,28 @@ impl World {
         if left > 0 {
             self.report.faults.push(format!("{left} entries are left on disk"));
         }
-        check::all(&mut self);
+        check::all(&mut self, unreleased);
         Ok(self.report)
+    }
+
+    /// A message of each quality of service goes out and is answered.
+    async fn check_publishing(&mut self) -> Result<(), String> {
+        let before = self.ledger.lock().published.keys().next_back().copied().unwrap_or(0);
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let possible = self.settings.can_publish(qos);
+            self.device()?.publish(0, possible, 0, true, None, false);
+        }
+        sleep(Duration::from_secs(20)).await;
+        let book = self.ledger.lock();
+        for (number, published) in book.published.range(before + 1..) {
+            if !matches!(published.ends.as_slice(), [End::Sent | End::Acked]) {
+                self.report.faults.push(format!(
+                    "publish {number} at {:?} over a sound network ended as {:?}",
+                    published.qos, published.ends
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What the application wants is what the broker has, and messages come.

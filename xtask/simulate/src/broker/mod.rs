@@ -278,6 +278,12 @@ impl Broker {
         filters.map(|(filter, qos)| (filter.clone(), *qos)).collect()
     }
 
+    /// How many QoS 2 messages of the client are taken and not released.
+    #[must_use]
+    pub fn unreleased(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.taken.len())
+    }
+
     /// Messages that the client has not acknowledged to the end.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {

@@ -138,6 +138,10 @@ impl Broker {
     }
 
     fn subscribe(&mut self, subscribe: &Subscribe) {
+        if self.moods.withhold_subacks {
+            // As if it had not come: what a broker does without saying so, nobody could know.
+            return;
+        }
         let refuses = self.moods.refuse_subscribes;
         let mut codes = Vec::new();
         for (filter, options) in subscribe.filters() {
@@ -157,8 +161,6 @@ impl Broker {
                 QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
             });
         }
-        if !self.moods.withhold_subacks {
-            self.out.push_back(Packet::SubAck(SubAck::new(subscribe.packet_id, codes)));
-        }
+        self.out.push_back(Packet::SubAck(SubAck::new(subscribe.packet_id, codes)));
     }
 }

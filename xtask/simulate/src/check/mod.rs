@@ -18,7 +18,7 @@ pub(crate) fn dials(instants: &[u64], crashed: bool) -> Option<String> {
 }
 
 /// Everything that can be told at the end.
-pub(crate) fn all(world: &mut World) {
+pub(crate) fn all(world: &mut World, unreleased: usize) {
     let mut faults = Vec::new();
     {
         let broker = world.broker.lock();
@@ -30,6 +30,7 @@ pub(crate) fn all(world: &mut World) {
         outgoing::at_least_once(world, &book, &broker.seen, &mut faults);
         outgoing::what_was_not_sent(world, &book, &broker.seen, &mut faults);
         outgoing::at_most_once(&book, &broker.seen, &mut faults);
+        faults.extend(outgoing::released(&book, unreleased));
         outgoing::order(&book, &broker.seen, &mut faults);
         received::once(&book, &mut faults);
         received::order(&book, &mut faults);

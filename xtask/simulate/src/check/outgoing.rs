@@ -98,6 +98,17 @@ pub(super) fn at_most_once(book: &Book, seen: &[Seen], faults: &mut Vec<String>)
     }
 }
 
+/// A QoS 2 message is released to the end. One that was given up keeps its identifier, so that the server takes no other message
+/// for it.
+pub(super) fn released(book: &Book, unreleased: usize) -> Option<String> {
+    let given_up = book.published.values().filter(|published| {
+        published.qos == QoS::ExactlyOnce && matches!(published.ends.first(), Some(End::Unknown(_)))
+    });
+    let given_up = given_up.count();
+    (unreleased > given_up)
+        .then(|| format!("{unreleased} QoS 2 messages are taken and not released, {given_up} were given up"))
+}
+
 /// First deliveries to a topic are in the order of publishing. Messages that may not wait go past those that do, and have
 /// topics of their own, among which they are in order. What had been told as dropped, and comes out of the disk after a crash,
 /// has no place any more.

@@ -16,7 +16,7 @@ pub struct Mutant {
 const OUTGOING: &str = "crates/iot-session/src/proto/outgoing/mod.rs";
 const SLOT: &str = "crates/iot-session/src/proto/outgoing/slot.rs";
 const ENGINE: &str = "crates/iot-session/src/proto/engine/mod.rs";
-const INCOMING: &str = "crates/iot-session/src/proto/incoming.rs";
+const RECEIVED: &str = "crates/iot-session/src/proto/engine/received.rs";
 const RETRY: &str = "crates/iot-session/src/layers/retry.rs";
 const RECONNECT: &str = "crates/iot-session/src/layers/reconnect.rs";
 const RESUBSCRIBE: &str = "crates/iot-session/src/layers/resubscribe/mod.rs";
@@ -67,10 +67,10 @@ pub const MUTANTS: &[Mutant] = &[
         replace: "self.queue = self.in_order().into_iter().rev().collect();",
     },
     Mutant {
-        name: "PUBREL is not sent again",
-        file: OUTGOING,
-        find: "Some((Waiting::Release { .. }, _)) => (Next::Release(id), self.alone),",
-        replace: "Some((Waiting::Release { .. }, _)) if self.in_flight > window => (Next::Release(id), self.alone),",
+        name: "what PUBREC takes over is not released",
+        file: RECEIVED,
+        find: "                self.send(now, Packet::PubRel(Ack::new(ack.packet_id))); // [MQTT-4.3.3-4]",
+        replace: "",
     },
     Mutant {
         name: "a QoS 2 message is issued again in another session",
@@ -89,12 +89,6 @@ pub const MUTANTS: &[Mutant] = &[
         file: ENGINE,
         find: "self.keep_alive = KeepAlive::new(keep_alive, now.mono);",
         replace: "self.keep_alive = KeepAlive::new(keep_alive.min(0), now.mono);",
-    },
-    Mutant {
-        name: "received messages are acknowledged before they were taken",
-        file: INCOMING,
-        find: "Entry::AtLeastOnce { accepted: false, .. } => return None,",
-        replace: "Entry::AtLeastOnce { accepted: false, .. } if self.unfinished == 0 => return None,",
     },
     Mutant {
         name: "the interval between dials is not kept",
@@ -131,12 +125,6 @@ pub const MUTANTS: &[Mutant] = &[
         file: QUEUE,
         find: "let is_empty = self.backlog.is_empty() && self.returned.is_empty();",
         replace: "let is_empty = self.returned.is_empty();",
-    },
-    Mutant {
-        name: "the outbox sends before the message is written",
-        file: STEPS,
-        find: "(State::Appending | State::Taking, ..) => Turn::Wait,",
-        replace: "(State::Appending, true, Some(_)) => Turn::HandOn(id),\n            (State::Appending | State::Taking, ..) => Turn::Wait,",
     },
     Mutant {
         name: "the outbox forgets to remove what is acknowledged",

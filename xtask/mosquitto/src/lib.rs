@@ -1,4 +1,5 @@
-//! A Mosquitto of our own: plain TCP and mutual TLS on free loopback ports, its files in a temporary directory.
+//! A Mosquitto of our own: plain TCP and mutual TLS on free loopback ports, its files in a temporary directory. For checks
+//! against a broker that nobody here wrote.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,31 +10,43 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::report::Failure;
+/// What goes wrong with it.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where Debian puts the broker; elsewhere it is on the path.
 const DEBIAN: &str = "/usr/sbin/mosquitto";
 
-pub(crate) struct Mosquitto {
+/// A running broker; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Mosquitto {
     child: Child,
     files: TempDir,
-    pub(crate) plain_port: u16,
-    pub(crate) tls_port: u16,
+    /// Where it listens without TLS.
+    pub plain_port: u16,
+    /// Where it listens with mutual TLS.
+    pub tls_port: u16,
 }
 
 impl Mosquitto {
-    pub(crate) async fn start() -> Result<Self, Failure> {
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Errors
+    /// It is not installed, or does not listen after 10 s.
+    pub async fn start() -> Result<Self, Failure> {
         Self::with_window(0).await
     }
 
     /// With this Receive Maximum; 0: none.
-    pub(crate) async fn with_window(messages: u16) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn with_window(messages: u16) -> Result<Self, Failure> {
         let files = TempDir::new()?;
         write_certificates(files.path())?;
         let (plain_port, tls_port) = (free_port()?, free_port()?);
         let dir = files.path().display();
         let config = format!(
-            "per_listener_settings false\nallow_anonymous true\nmax_inflight_messages {messages}\nset_tcp_nodelay true\n\
+            "per_listener_settings false\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages {messages}\nset_tcp_nodelay true\n\
              persistence true\npersistence_location {dir}/\nautosave_interval 1\nautosave_on_changes true\n\
              listener {plain_port} 127.0.0.1\n\
              listener {tls_port} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
@@ -46,20 +59,39 @@ impl Mosquitto {
         Ok(broker)
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    /// One of its files: `ca.pem`, `device.pem`, `device.key`, `log`.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
     /// Kills the broker the hard way.
-    pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// The system does not let us.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
         self.child.kill().await?;
         Ok(())
     }
 
     /// Starts it again with what it has on disk.
-    pub(crate) async fn restart(&mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn restart(&mut self) -> Result<(), Failure> {
         self.child = spawn(self.files.path())?;
         self.ready().await
+    }
+
+    /// Stops it in the middle of whatever it does, or lets it go on.
+    ///
+    /// # Errors
+    /// There is no process, or no program `kill`.
+    pub async fn pause(&self, paused: bool) -> Result<(), Failure> {
+        let id = self.child.id().ok_or("mosquitto does not run")?;
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, &id.to_string()]).status().await?;
+        if status.success() { Ok(()) } else { Err(format!("kill {signal} {id} failed").into()) }
     }
 
     async fn ready(&self) -> Result<(), Failure> {
@@ -85,7 +117,10 @@ fn spawn(dir: &Path) -> Result<Child, Failure> {
 }
 
 /// A port that was free a moment ago.
-pub(crate) fn free_port() -> Result<u16, Failure> {
+///
+/// # Errors
+/// The system has none.
+pub fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
@@ -93,7 +128,7 @@ pub(crate) fn free_port() -> Result<u16, Failure> {
 fn write_certificates(dir: &Path) -> Result<(), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "interop CA");
+    params.distinguished_name.push(DnType::CommonName, "test CA");
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     std::fs::write(dir.join("ca.pem"), ca.pem())?;
     for (name, subjects) in
