@@ -56,6 +56,11 @@ fn the_seeds_of_stack_hold() {
 }
 
 #[test]
+fn the_seeds_of_outbox_record_hold() {
+    assert!(replay("outbox_record", iot_session::fuzzing::outbox_record) >= 5);
+}
+
+#[test]
 fn the_seeds_of_websocket_frames_hold() {
     assert!(replay("websocket_frames", iot_transport::fuzzing::websocket_frames) >= 50);
 }

@@ -12,6 +12,17 @@ use tokio::task::JoinHandle;
 
 /// The keep-alive of all clients: a dead link is noticed after one and a half of these.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// How a client takes it that connections end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As by default: it waits for longer from one to the next, and suspects messages.
+    Careful,
+    /// It is back at once and suspects nothing: for as many reconnects as can be had.
+    Eager,
+}
+
+/// The shortest delay between two attempts.
+const BASE: Duration = Duration::from_millis(10);
 /// The longest delay between two attempts.
 pub const MAX_DELAY: Duration = Duration::from_secs(1);
 
@@ -38,21 +49,25 @@ pub fn start(
     connector: BoxConnector,
     version: Version,
     id: &str,
-    base: Duration,
+    how: How,
     outbox: Option<(Outbox, Disk)>,
 ) -> Result<(Client, JoinHandle<()>), Failure> {
     let options = ConnectOptions::new(version, id)?
         .clean_start(false)
         .keep_alive(KEEP_ALIVE)
         .connect_timeout(Duration::from_secs(3))
-        .operation_timeout(Duration::from_secs(30));
+        .operation_timeout(Duration::from_secs(30))
+        .containment(if how == How::Careful { Some(3) } else { None });
     let options = match version {
         Version::V3_1_1 => options,
         Version::V5 => options.session_expiry(Duration::from_secs(3600)),
     };
     let engine = Engine::new(options);
     let codec = engine.codec();
-    let backoff = Backoff::new(base, MAX_DELAY, Duration::from_secs(5));
+    let backoff = match how {
+        How::Careful => Backoff::new(BASE, MAX_DELAY, Duration::from_secs(5)),
+        How::Eager => Backoff::new(BASE, BASE * 2, BASE),
+    };
     let (outbox, disk) = outbox
         .map_or((None, None), |(layer, disk)| (Some(layer.drain_rate(DrainRate::unlimited())), Some(disk)));
     let queue = OfflineQueue::unbounded().drain_rate(DrainRate::unlimited());

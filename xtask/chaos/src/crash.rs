@@ -17,7 +17,7 @@ use mosquitto::{Failure, Mosquitto};
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::clients::{becomes, plain, start};
+use crate::clients::{How, becomes, plain, start};
 use crate::random::Random;
 
 const TOPIC: &str = "chaos/crash";
@@ -49,7 +49,7 @@ pub struct Victim {
 pub async fn victim(options: Victim) -> Result<(), Failure> {
     let (found, disk) = open(Redb::open(&options.outbox)?, WriteOptions::default())?;
     let outbox = Some((Outbox::new(found).max_messages(1_000_000), disk));
-    let (client, _) = start(plain(options.port), Version::V5, "victim", Duration::from_millis(10), outbox)?;
+    let (client, _) = start(plain(options.port), Version::V5, "victim", How::Careful, outbox)?;
     client.connect_lazily().await?;
     if options.drain {
         let is_empty = || {
@@ -108,8 +108,7 @@ pub async fn run(times: u64, seed: u64) -> Result<(), Failure> {
     let broker = Mosquitto::start().await?;
     let files = tempfile::tempdir()?;
     let (outbox, journal) = (files.path().join("outbox"), files.path().join("journal"));
-    let (watcher, _) =
-        start(plain(broker.plain_port), Version::V5, "watcher", Duration::from_millis(10), None)?;
+    let (watcher, _) = start(plain(broker.plain_port), Version::V5, "watcher", How::Careful, None)?;
     watcher.connect().await?;
     let mut messages = watcher.subscribe(TOPIC, QoS::AtLeastOnce).await?;
     let received: Arc<Mutex<Vec<u64>>> = Arc::default();

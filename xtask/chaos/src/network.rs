@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::account::Account;
-use crate::clients::{KEEP_ALIVE, MAX_DELAY, becomes, mutual_tls, plain, start};
+use crate::clients::{How, KEEP_ALIVE, MAX_DELAY, becomes, mutual_tls, plain, start};
 use crate::proxy::{Fault, Proxy};
 use crate::random::Random;
 
@@ -57,7 +57,7 @@ pub async fn run(length: Duration, seed: u64) -> Result<(), Failure> {
         ("mutual TLS, 5", mutual_tls(tls_proxy.port, &broker), Version::V5),
     ] {
         let id = format!("chaos-{}", streams.len());
-        let (client, _) = start(connector, version, &id, Duration::from_millis(10), None)?;
+        let (client, _) = start(connector, version, &id, How::Careful, None)?;
         client.connect().await?;
         let account = Shared::default();
         subscribe(&client, &id, &account).await?;

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
-use crate::clients::{becomes, plain, start};
+use crate::clients::{How, becomes, plain, start};
 use crate::network::now;
 use crate::proxy::{Fault, Proxy};
 
@@ -59,7 +59,7 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
         Duration::try_from_secs_f64(options.minutes.map_or(options.seconds, |minutes| minutes * 60.0))?;
     let broker = Mosquitto::start().await?;
     let proxy = Proxy::start(broker.plain_port).await?;
-    let (client, _) = start(plain(proxy.port), Version::V5, "soak", Duration::from_millis(10), None)?;
+    let (client, _) = start(plain(proxy.port), Version::V5, "soak", How::Eager, None)?;
     client.connect().await?;
     let before = quiet().await?;
     let (stop, stopped) = watch::channel(false);

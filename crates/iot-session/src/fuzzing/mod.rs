@@ -3,6 +3,7 @@
 
 mod ledger;
 mod machine;
+mod record;
 mod server;
 mod stack;
 
@@ -13,6 +14,7 @@ use bytes::BytesMut;
 use mqtt_codec::TopicFilter;
 
 pub use machine::machine;
+pub use record::outbox_record;
 pub use stack::stack;
 
 use crate::error::LinkError;

@@ -17,6 +17,8 @@ pub use backoff::Backoff;
 pub use draining::DrainRate;
 pub use jitter::{Jitter, Random};
 pub use offline_queue::{DropPolicy, OfflineQueue, OfflineQueueStage};
+#[cfg(feature = "fuzzing")]
+pub(crate) use outbox::record;
 pub use outbox::{Found, Outbox, OutboxStage};
 pub use pacing::{Pacing, PacingStage};
 pub use reconnect::{GiveUp, Reconnect, ReconnectStage};

@@ -3,7 +3,7 @@
 mod book;
 mod entry;
 mod found;
-mod record;
+pub(crate) mod record;
 mod stage;
 
 pub use found::Found;

@@ -29,10 +29,10 @@ const HEADER: usize = 14;
 
 /// An entry as it was read.
 #[derive(Debug)]
-pub(super) struct Record {
-    pub(super) op: PublishOp,
+pub(crate) struct Record {
+    pub(crate) op: PublishOp,
     /// When it was written, if the device knew.
-    pub(super) written: Option<UnixMillis>,
+    pub(crate) written: Option<UnixMillis>,
 }
 
 impl Record {
@@ -46,7 +46,7 @@ impl Record {
 }
 
 /// An entry as it is written.
-pub(super) fn encode(op: &PublishOp, written: Option<UnixMillis>) -> Result<Bytes, OpError> {
+pub(crate) fn encode(op: &PublishOp, written: Option<UnixMillis>) -> Result<Bytes, OpError> {
     let publish = op.publish.clone().with_dup(false);
     // The identifier is not kept: any will do.
     let packet = Packet::Publish(match (op.qos, PacketId::new(1)) {
@@ -68,7 +68,7 @@ pub(super) fn encode(op: &PublishOp, written: Option<UnixMillis>) -> Result<Byte
 ///
 /// # Errors
 /// It was not written by [`encode`], or not by this version of it.
-pub(super) fn decode(record: &Bytes) -> Result<Record, StoreError> {
+pub(crate) fn decode(record: &Bytes) -> Result<Record, StoreError> {
     let damaged = |what: &str| {
         StoreError::new(StoreErrorKind::Corrupted, format!("an entry of the outbox is damaged: {what}"))
     };
