@@ -49,3 +49,20 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 fn now() -> Instant {
     Instant::now()
 }
+
+/// Has `cargo NAME`, from the package `cargo-NAME`: installs it when it is missing.
+///
+/// # Errors
+/// It cannot be installed.
+pub fn install(root: &Path, name: &str) -> Result {
+    if cargo(root).args([name, "--version"]).output()?.status.success() {
+        return Ok(());
+    }
+    let package = format!("cargo-{name}");
+    println!("{package} is missing: installing it with `cargo install {package} --locked`");
+    if cargo(root).args(["install", &package, "--locked"]).status()?.success() {
+        Ok(())
+    } else {
+        Err(format!("{package} could not be installed: see the lines above").into())
+    }
+}

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use toml::de::DeTable;
 
 use crate::Result;
-use crate::cargo::{cargo, timed, workspace_root};
+use crate::cargo::{cargo, install, timed, workspace_root};
 
 /// Larger inputs find nothing that these do not: the longest interesting packet is a few hundred bytes.
 const MAX_LEN: u32 = 4096;
@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> Result {
     let manifest =
         fs::read_to_string(root.join("fuzz/Cargo.toml")).map_err(|e| format!("fuzz/Cargo.toml: {e}"))?;
     let targets = chosen(targets(&manifest)?, options.target.as_deref())?;
-    install_cargo_fuzz(&root)?;
+    install(&root, "fuzz")?;
 
     let mut build = cargo_fuzz(&root, "build", options.sanitizer);
     if !build.status()?.success() {
@@ -132,19 +132,6 @@ fn cargo_fuzz(root: &Path, verb: &str, sanitizer: Sanitizer) -> Command {
         command.arg("--target-dir").arg(dir);
     }
     command
-}
-
-fn install_cargo_fuzz(root: &Path) -> Result {
-    let found = cargo(root).args(["fuzz", "--version"]).output()?.status.success();
-    if found {
-        return Ok(());
-    }
-    println!("cargo-fuzz is missing: installing it with `cargo install cargo-fuzz --locked`");
-    if cargo(root).args(["install", "cargo-fuzz", "--locked"]).status()?.success() {
-        Ok(())
-    } else {
-        Err("cargo-fuzz could not be installed: see the lines above".into())
-    }
 }
 
 /// The names of the `[[bin]]` tables of the fuzz crate.

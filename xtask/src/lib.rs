@@ -16,6 +16,7 @@ pub mod bench;
 pub mod cargo;
 pub mod chaos;
 pub mod conformance;
+pub mod deny;
 pub mod features;
 pub mod fuzz;
 pub mod interop;

@@ -43,6 +43,11 @@ enum Command {
     Features,
     /// Check how many crates each of ours pulls in, and that the core pulls no runtime.
     Trees,
+    /// Check licences, banned crates, duplicate versions and sources of what comes in from outside.
+    ///
+    /// After deny.toml, by cargo-deny, which is installed when it is missing. Known vulnerabilities are checked elsewhere, since
+    /// they need the network.
+    Deny,
     /// List every normative statement of MQTT 3.1.1 and 5.0, who can meet it, and what shows that the codec does.
     ///
     /// Prints a Markdown table for each standard: the statement, its owner, where the codec's sources cite it and which
@@ -144,6 +149,7 @@ fn main() -> ExitCode {
         }
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),
+        Command::Deny => xtask::deny::run(),
         Command::Conformance { summary } => xtask::conformance::run(summary),
         Command::NoStd => xtask::no_std::run(),
         Command::Interop { only } => xtask::interop::run(only.as_deref()),

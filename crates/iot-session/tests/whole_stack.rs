@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use iot_session::layers::{DrainRate, OfflineQueue, Standard};
 use iot_session::stage::{Notice, Quarantine};
-use iot_session::{Config, Delivery, Ended, QoS, TryPublishError, Version};
+use iot_session::{Config, Delivery, Ended, OpError, QoS, TryPublishError, Version};
 use mqtt_codec::packet::{Ack, ConnAck, SubAck};
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, start_with, subscribed};
@@ -239,4 +239,25 @@ async fn a_slow_handler_delays_neither_pings_nor_messages_nor_outcomes() {
     takes(&mut server).await;
     assert!(ack.await.is_ok());
     drop(slow);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qos_0_message_between_the_death_of_a_link_and_its_detection_is_told_as_sent_and_lost() {
+    let links = Links::default();
+    let (client, server) = online(&links).await;
+    // The network swallows everything from here on; nobody is told.
+    let lost = client.publish(message("lost").qos(QoS::AtMostOnce)).await.unwrap();
+    assert_eq!(lost.await.unwrap(), Delivery::Sent);
+    let kept = client.publish(message("kept")).await.unwrap();
+    let start = Instant::now();
+    let mut next = links.add(1 << 16);
+    next.accept(true).await;
+    let noticed = start.elapsed();
+    // One keep-alive of 30 s, half of one for the answer, the first delay.
+    assert!(noticed <= secs(46), "{noticed:?}");
+    assert_eq!(takes(&mut next).await, "kept", "what is acknowledged is sent again, the other one is not");
+    // Its publisher's patience, the operation timeout, is shorter than the detection.
+    assert!(matches!(kept.await, Err(OpError::TimedOut)));
+    silent(&mut next).await;
+    drop(server);
 }
