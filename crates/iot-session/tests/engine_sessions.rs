@@ -18,7 +18,7 @@ use iot_session::stage::{Event, Gauges, Input, Op, OpId, Output, PublishOp, Rese
 use iot_session::{Nanos, Now, OpError, QoS, Stage, Version};
 use mqtt_codec::packet::ConnAck;
 use mqtt_codec::{Packet, Properties, Property, ReasonCode};
-use support::{Rig, id, lasting, message, op_of, options, puback, secs};
+use support::{Rig, id, lasting, message, op_of, options, puback, pubcomp, pubrec, secs};
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
 
@@ -298,5 +298,28 @@ fn after_an_unanswered_connect_a_session_is_in_doubt_and_no_qos_2_message_can_ar
         rig.events.clear();
         rig.receive(ConnAck::new(true, ReasonCode::Success));
         assert!(rig.connections()[0].session_certain);
+    }
+}
+
+#[test]
+fn a_message_that_was_taken_over_by_a_session_in_doubt_is_released_and_told_as_interrupted() {
+    for version in BOTH {
+        let (mut rig, _) = catching(lasting(version));
+        let op = rig.op(message("a", "once", QoS::ExactlyOnce));
+        rig.sent();
+        rig.receive(pubrec(1));
+        assert_eq!(rig.sent_names(), ["PUBREL 1"]);
+        rig.link_down();
+        rig.link_up();
+        rig.link_down();
+        rig.link_up();
+        rig.sent();
+        rig.receive(ConnAck::new(true, ReasonCode::Success));
+        // PUBCOMP of a new session says nothing of a message that the old one may not have passed on.
+        assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
+        assert_eq!(rig.sent_names(), ["PUBREL 1"]);
+        rig.receive(pubcomp(1));
+        rig.op(message("a", "next", QoS::ExactlyOnce));
+        assert_eq!(rig.sent_names(), ["PUBLISH 1"], "the identifier is free again");
     }
 }

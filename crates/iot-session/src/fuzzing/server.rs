@@ -15,6 +15,8 @@ pub(super) struct Server {
     buffer: BytesMut,
     /// Whether CONNECT came on this link.
     greeted: bool,
+    /// Whether it was answered.
+    accepted: bool,
     /// Answers that are due.
     answers: VecDeque<Packet>,
     /// Identifiers of publishes on this link that were not answered entirely.
@@ -40,6 +42,8 @@ pub(super) struct Server {
     pub(super) filters: BTreeSet<String>,
     /// How often a session was lost.
     pub(super) lost: usize,
+    /// How many links ended between CONNECT and CONNACK: whose session the server has is in doubt then.
+    pub(super) unanswered_connects: usize,
     next_id: u16,
 }
 
@@ -55,6 +59,7 @@ impl Server {
             v5: false,
             buffer: BytesMut::new(),
             greeted: false,
+            accepted: false,
             answers: VecDeque::new(),
             unanswered: BTreeSet::new(),
             released: BTreeSet::new(),
@@ -68,6 +73,7 @@ impl Server {
             requests: VecDeque::new(),
             filters: BTreeSet::new(),
             lost: 0,
+            unanswered_connects: 0,
             next_id: 0,
         }
     }
@@ -76,7 +82,9 @@ impl Server {
     pub(super) fn link(&mut self, keep_session: bool) {
         self.codec = Codec::server();
         self.buffer.clear();
-        self.greeted = false;
+        self.unanswered_connects =
+            self.unanswered_connects.saturating_add(usize::from(self.greeted && !self.accepted));
+        (self.greeted, self.accepted) = (false, false);
         self.answers.clear();
         self.unanswered.clear();
         self.requests.clear();
@@ -116,6 +124,7 @@ impl Server {
                     self.forget();
                 }
                 connack.session_present = self.session;
+                self.session = true;
                 self.answers.push_back(connack.into());
             }
             Packet::Publish(publish) => self.publish(&publish),
@@ -190,7 +199,7 @@ impl Server {
             (packet, _) => packet,
         };
         match &packet {
-            Packet::ConnAck(_) => self.session = true,
+            Packet::ConnAck(_) => self.accepted = true,
             Packet::PubAck(ack) | Packet::PubComp(ack) => {
                 self.unanswered.remove(&ack.packet_id.value());
                 self.answered.extend(self.numbers.get(&ack.packet_id.value()));
@@ -227,8 +236,7 @@ impl Server {
 
     /// A message of the server's own.
     pub(super) fn message(&mut self, qos: u8) -> Option<BytesMut> {
-        let greeted = self.greeted && !matches!(self.answers.front(), Some(Packet::ConnAck(_)));
-        let topic = TopicName::try_from("to/client").ok().filter(|_| greeted)?;
+        let topic = TopicName::try_from("to/client").ok().filter(|_| self.accepted)?;
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
         let id = PacketId::new(self.next_id)?;
         let publish = Publish::new(topic, "x");

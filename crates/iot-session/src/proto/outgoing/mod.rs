@@ -281,13 +281,16 @@ impl Outgoing {
     }
 
     /// The server has a session, and nobody knows whether it is the one that was left: a QoS 2 message that was sent and not
-    /// taken over by PUBREC might arrive twice if it went out again. Its identifier stays taken, in case it is the old one.
+    /// taken over by PUBREC might arrive twice if it went out again. Its identifier stays taken, in case it is the old one. A
+    /// message that was taken over is released once more; had it not been passed on before its session was lost, it went with
+    /// that, and PUBCOMP means nothing.
     pub(super) fn session_doubted(&mut self) -> Vec<Ended> {
         self.end(|slot| match &slot.waiting {
             Waiting::Publish(publish) if slot.was_sent && publish.qos == QoS::ExactlyOnce => {
                 slot.waiting = Waiting::Abandoned;
                 Fate::Stays(slot.op.take().map(Ended::Interrupted))
             }
+            Waiting::Release { .. } => Fate::Stays(slot.op.take().map(Ended::Interrupted)),
             _ => Fate::Stays(None),
         })
     }
