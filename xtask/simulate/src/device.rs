@@ -7,12 +7,12 @@ use iot_session::layers::{
     Backoff, DrainRate, DropPolicy, Found, GiveUp, Jitter, OfflineQueue, Outbox, Pacing, Random, Reconnect,
     Standard,
 };
-use iot_session::proto::{ConnectOptions, Engine};
+use iot_session::proto::{ConnectOptions, Engine, SavedSession};
 use iot_session::stage::Notice;
 use iot_session::storage::{
     Disk, Durability, MemoryDisk, MemoryStorage, WriteOptions, channel, read_all, serve,
 };
-use iot_session::{Client, Config, Message, QoS, Stats, Version, client, stack};
+use iot_session::{Client, Config, Message, Notices, QoS, Stats, Version, client, stack};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -75,13 +75,14 @@ impl Device {
         let mut tasks = Vec::new();
         let layers = layers(settings, run);
         let mut layers = layers;
+        let mut engine = Engine::new(options(settings)?);
         let mut ours = None;
         if settings.outbox {
-            let (layer, disk) = outbox(settings, disk, &mut tasks)?;
+            let (layer, disk, saved) = outbox(settings, disk, &mut tasks)?;
             layers.outbox = Some(layer);
+            engine = engine.keeping(saved);
             ours = Some(disk);
         }
-        let engine = Engine::new(options(settings)?);
         let codec = engine.codec();
         let stage = stack(engine).layer(layers).into_stage();
         let config = Config {
@@ -91,13 +92,15 @@ impl Device {
             ..Config::default()
         };
         let (client, driver) = client(stage, codec, dialer, config);
+        // Before there is anything to tell.
+        let notices = client.notices();
         let driver = match ours {
             Some(disk) => tokio::spawn(driver.with_disk(disk).run()),
             None => tokio::spawn(driver.run()),
         };
         let (orders, inbox) = mpsc::unbounded_channel();
         tasks.push(tokio::spawn(publisher(client.clone(), inbox, ledger.clone())));
-        tasks.push(tokio::spawn(watcher(client.clone(), ledger.clone())));
+        tasks.push(tokio::spawn(watcher(notices, ledger.clone())));
         Ok(Self { client, run, ledger: ledger.clone(), orders, readers: BTreeMap::new(), tasks, driver })
     }
 
@@ -291,7 +294,7 @@ fn outbox(
     settings: &Settings,
     disk: &MemoryDisk,
     tasks: &mut Vec<JoinHandle<()>>,
-) -> Result<(Outbox, Disk), String> {
+) -> Result<(Outbox, Disk, SavedSession), String> {
     let mut storage = MemoryStorage::new(disk);
     let mut found = Found::default();
     read_all(&mut storage, |id, record| found.add(id, record)).map_err(|error| error.to_string())?;
@@ -319,11 +322,13 @@ fn outbox(
             }
         }
     }));
+    let saved = found.session().clone();
     let layer = Outbox::new(found)
+        .exactly_once(true)
         .max_messages(settings.queue)
         .when_full(policy(settings))
         .drain_rate(rate(settings));
-    Ok((layer, ours))
+    Ok((layer, ours, saved))
 }
 
 /// Publishes one message after the other, so that their order is known.
@@ -384,10 +389,7 @@ async fn publisher(client: Client, mut orders: mpsc::UnboundedReceiver<Order>, l
 }
 
 /// Counts what is told of messages of earlier runs.
-async fn watcher(client: Client, ledger: Ledger) {
-    let mut notices = client.notices();
-    // It must not keep the client alive.
-    drop(client);
+async fn watcher(mut notices: Notices, ledger: Ledger) {
     while let Some(notice) = notices.next().await {
         if matches!(notice, Notice::Undelivered { .. }) {
             ledger.lock().undelivered += 1;

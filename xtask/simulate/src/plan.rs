@@ -191,15 +191,6 @@ impl Settings {
         }
     }
 
-    /// The quality of service that is published where this one is meant. A process that was killed does not know which packet
-    /// identifiers its session has in use for QoS 2, and a broker would take a new message under one of them for an old one: so
-    /// none is published where both a session and a crash are possible. The table of guarantees says so.
-    #[must_use]
-    pub fn can_publish(&self, qos: QoS) -> QoS {
-        let forgets = self.outbox && self.lasting;
-        if forgets && qos == QoS::ExactlyOnce { QoS::AtLeastOnce } else { qos }
-    }
-
     /// From an attempt that failed to the next one, at most.
     #[must_use]
     pub fn max_delay(&self) -> Duration {
@@ -215,24 +206,13 @@ impl Step {
             6 => random.below(3_000),
             _ => random.below(25_000),
         };
-        Self { after, what: What::new(random, settings).within(settings) }
+        Self { after, what: What::new(random, settings) }
     }
 }
 
 const EACH: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 impl What {
-    fn within(self, settings: &Settings) -> Self {
-        let possible = |qos| settings.can_publish(qos);
-        match self {
-            Self::Publish { topic, qos, ttl, queue, patience } => {
-                Self::Publish { topic, qos: possible(qos), ttl, queue, patience }
-            }
-            Self::Burst { topic, qos, count } => Self::Burst { topic, qos: possible(qos), count },
-            other => other,
-        }
-    }
-
     fn new(random: &mut Random, settings: &Settings) -> Self {
         match random.below(if settings.outbox { 66 } else { 58 }) {
             0..=11 => Self::Publish {

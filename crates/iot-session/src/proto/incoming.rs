@@ -114,6 +114,20 @@ impl Incoming {
         self.held.clear();
     }
 
+    /// Takes up which messages an earlier run of the program had taken.
+    pub(super) fn take_up(&mut self, ids: &[PacketId]) {
+        for id in ids {
+            let token = AckToken { epoch: self.epoch, seq: EXACTLY_ONCE | u32::from(id.value()) };
+            let held = Held { token, state: State::Received, queued: false, counted: false };
+            self.held.insert(*id, held);
+        }
+    }
+
+    /// The identifiers of the QoS 2 messages that were taken and answered, and not released.
+    pub(super) fn received(&self) -> Vec<PacketId> {
+        self.held.iter().filter(|(_, held)| held.state == State::Received).map(|(id, _)| *id).collect()
+    }
+
     /// Messages of this connection that are not acknowledged to the end.
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished

@@ -15,6 +15,9 @@ use bytes::Bytes;
 pub struct EntryId(pub u64);
 
 impl EntryId {
+    /// No message's: what is kept of the session is under it.
+    pub const SESSION: Self = Self(0);
+
     /// The one behind it.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -34,6 +37,14 @@ pub enum StoreOp {
     /// Forget this entry before anything else is done: it must not be there after a crash from the answer on. Answered by
     /// [`Stored::Taken`] or [`Stored::NotTaken`].
     Take(EntryId),
+    /// Write this as what is kept of the session, in place of what was, so that it survives a loss of power. Answered by
+    /// [`Stored::Kept`] or [`Stored::NotKept`]. What was to be removed is, in the same step.
+    Keep {
+        /// Later ones have higher numbers.
+        version: u64,
+        /// What is written.
+        record: Bytes,
+    },
     /// Give entries from this one on, in order, at most so many and, but for the first one, of together at most so many bytes.
     /// Answered by [`Stored::Loaded`] or [`Stored::NotLoaded`].
     Load {
@@ -53,6 +64,7 @@ impl fmt::Debug for StoreOp {
             Self::Append(id, record) => write!(f, "Append({}, {} bytes)", id.0, record.len()),
             Self::Remove(id) => write!(f, "Remove({})", id.0),
             Self::Take(id) => write!(f, "Take({})", id.0),
+            Self::Keep { version, record } => write!(f, "Keep({version}, {} bytes)", record.len()),
             Self::Load { from, entries, bytes } => write!(f, "Load({}, {entries}, {bytes} bytes)", from.0),
         }
     }
@@ -75,6 +87,18 @@ pub enum Stored {
     Taken(EntryId),
     /// The entry could not be removed: it may still be there after a crash.
     NotTaken(EntryId, StoreError),
+    /// What is kept of the session is this version, or a later one.
+    Kept {
+        /// The version.
+        version: u64,
+    },
+    /// What is kept of the session could not be written.
+    NotKept {
+        /// The version.
+        version: u64,
+        /// Why.
+        error: StoreError,
+    },
     /// The entries, in order; none: there are no more from there on.
     Loaded(Vec<(EntryId, Bytes)>),
     /// The entries could not be read.

@@ -93,6 +93,7 @@ pub async fn serve<S: Storage>(storage: S, mut server: DiskServer, options: Writ
         changes: Vec::new(),
         appended: Vec::new(),
         taken: Vec::new(),
+        kept: None,
         removals: Vec::new(),
         remove_at: None,
         fails: false,
@@ -129,6 +130,7 @@ struct Desk<S> {
     /// Whom to answer once it is made.
     appended: Vec<EntryId>,
     taken: Vec<EntryId>,
+    kept: Option<u64>,
     /// Put off. The stage bounds them by what it keeps.
     removals: Vec<EntryId>,
     remove_at: Option<Instant>,
@@ -159,6 +161,11 @@ impl<S: Storage> Desk<S> {
                     self.taken.push(id);
                 }
                 StoreOp::Remove(id) => self.put_off(id),
+                StoreOp::Keep { version, record } => {
+                    bytes = bytes.saturating_add(record.len());
+                    self.changes.push(Change::Put(EntryId::SESSION, record));
+                    self.kept = Some(version);
+                }
                 StoreOp::Load { from, entries, bytes } => {
                     self.commit(server);
                     self.remove(false, server);
@@ -188,7 +195,8 @@ impl<S: Storage> Desk<S> {
         let own = self.changes.len();
         // They come last: what is removed was appended before, perhaps in this very commit.
         self.changes.extend(self.removals.iter().map(|id| Change::Delete(*id)));
-        let sync = self.options.durability == Durability::EachPublish || !self.taken.is_empty();
+        let each = self.options.durability == Durability::EachPublish;
+        let sync = each || !self.taken.is_empty() || self.kept.is_some();
         match self.storage.commit(&self.changes, sync) {
             Ok(()) => {
                 self.removed();
@@ -222,6 +230,9 @@ impl<S: Storage> Desk<S> {
         for id in self.taken.drain(..) {
             server.answer(Stored::Taken(id));
         }
+        if let Some(version) = self.kept.take() {
+            server.answer(Stored::Kept { version });
+        }
     }
 
     /// The commit failed. What was to be removed still is: that may be what makes room. So is what was to be appended, since
@@ -233,6 +244,9 @@ impl<S: Storage> Desk<S> {
         }
         for id in self.taken.drain(..) {
             server.answer(Stored::NotTaken(id, error.clone()));
+        }
+        if let Some(version) = self.kept.take() {
+            server.answer(Stored::NotKept { version, error: error.clone() });
         }
         self.remove(false, server);
     }

@@ -99,12 +99,18 @@ pub(super) fn at_most_once(book: &Book, seen: &[Seen], faults: &mut Vec<String>)
 }
 
 /// A QoS 2 message is released to the end. One that was given up keeps its identifier, so that the server takes no other message
-/// for it.
+/// for it; of an earlier run that is told by a notice. So it is with one that may not wait, and so is not on disk, when its process
+/// is killed.
 pub(super) fn released(book: &Book, unreleased: usize) -> Option<String> {
     let given_up = book.published.values().filter(|published| {
-        published.qos == QoS::ExactlyOnce && matches!(published.ends.first(), Some(End::Unknown(_)))
+        let ended = match published.ends.first() {
+            Some(End::Unknown(_)) => true,
+            None | Some(End::Closed) => published.overtakes,
+            _ => false,
+        };
+        published.qos == QoS::ExactlyOnce && ended
     });
-    let given_up = given_up.count();
+    let given_up = given_up.count().saturating_add(usize::try_from(book.undelivered).unwrap_or(usize::MAX));
     (unreleased > given_up)
         .then(|| format!("{unreleased} QoS 2 messages are taken and not released, {given_up} were given up"))
 }

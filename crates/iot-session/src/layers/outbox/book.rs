@@ -118,10 +118,10 @@ impl Book {
         Some(waiter)
     }
 
-    /// The waiting message in front that is not between two states: who has to go when there is no room.
+    /// The waiting message in front that is not between two states, and was not sent: who has to go when there is no room.
     pub(super) fn oldest(&self) -> Option<EntryId> {
-        let settled = |waiter: &Waiter| matches!(waiter.entry.state, State::Stored | State::Taken);
-        self.iter().find(|(_, waiter)| settled(waiter)).map(|(id, _)| id)
+        let settled = |entry: &Entry| !entry.sent && matches!(entry.state, State::Stored | State::Taken);
+        self.iter().find(|(_, waiter)| settled(&waiter.entry)).map(|(id, _)| id)
     }
 
     // --- time ---

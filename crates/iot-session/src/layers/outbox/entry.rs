@@ -34,6 +34,10 @@ pub(super) struct Entry {
     pub(super) state: State,
     /// Whether it stays in the store until it is answered.
     pub(super) lasts: bool,
+    /// Whether nobody may issue it again that may have been sent.
+    pub(super) once: bool,
+    /// Whether an earlier run of the program sent it.
+    pub(super) sent: bool,
     /// Topic, properties and payload, in bytes.
     pub(super) size: usize,
     /// Who is told; `None`: an earlier run of the program published it.

@@ -7,6 +7,7 @@ use mqtt_codec::QoS;
 
 use super::record;
 use crate::layers::waiting::size;
+use crate::proto::SavedSession;
 use crate::stage::{EntryId, Resend, StoreError, StoreErrorKind};
 use crate::time::UnixMillis;
 
@@ -28,6 +29,9 @@ pub struct Found {
     pub(super) damaged: Vec<EntryId>,
     /// The number behind the last one.
     pub(super) next: EntryId,
+    pub(super) session: SavedSession,
+    /// Why there is none.
+    pub(super) session_error: Option<StoreError>,
     bytes: usize,
 }
 
@@ -36,21 +40,30 @@ pub struct Found {
 pub(super) struct Left {
     pub(super) id: EntryId,
     pub(super) size: usize,
-    /// Whether it stays on disk until it is acknowledged.
-    pub(super) lasts: bool,
+    pub(super) qos: QoS,
+    pub(super) resend: Resend,
     pub(super) written: Option<UnixMillis>,
     /// How long it may wait in all.
     pub(super) limit: Option<Duration>,
 }
 
 impl Found {
-    /// Notes an entry of the store. They come in the order of their numbers. One that is damaged is noted as such: it will
-    /// be removed, and told by a notice.
+    /// Notes an entry of the store. They come in the order of their numbers, [`EntryId::SESSION`] first if it is there. One that is
+    /// damaged is noted as such: it will be removed, and told by a notice.
     ///
     /// # Errors
     /// A newer version of this crate wrote it, or its number is not behind those that came before it.
     pub fn add(&mut self, id: EntryId, record: &Bytes) -> Result<(), StoreError> {
-        if id < self.next || id == EntryId::default() {
+        if id == EntryId::SESSION && self.next == EntryId::default() {
+            self.next = id.next();
+            match SavedSession::decode(record) {
+                Ok(session) => self.session = session,
+                Err(error) if error.kind() == StoreErrorKind::Newer => return Err(error),
+                Err(error) => self.session_error = Some(error),
+            }
+            return Ok(());
+        }
+        if id < self.next {
             let message = format!("the store gave entry {} out of order", id.0);
             return Err(StoreError::new(StoreErrorKind::Corrupted, message));
         }
@@ -62,7 +75,8 @@ impl Found {
                 self.entries.push(Left {
                     id,
                     size,
-                    lasts: record.op.qos == QoS::AtLeastOnce && record.op.resend != Resend::Never,
+                    qos: record.op.qos,
+                    resend: record.op.resend,
                     written: record.written,
                     limit: record.limit(),
                 });
@@ -71,6 +85,12 @@ impl Found {
             Err(_) => self.damaged.push(id),
         }
         Ok(())
+    }
+
+    /// What is kept of the session, for [`Engine::keeping`](crate::proto::Engine::keeping).
+    #[must_use]
+    pub fn session(&self) -> &SavedSession {
+        &self.session
     }
 
     /// How many messages there are.
@@ -88,6 +108,6 @@ impl Found {
     /// How many entries cannot be read.
     #[must_use]
     pub fn damaged(&self) -> usize {
-        self.damaged.len()
+        self.damaged.len().saturating_add(usize::from(self.session_error.is_some()))
     }
 }

@@ -22,6 +22,7 @@ use crate::stage::{Layer, Stage};
 /// |---|---|
 /// | QoS 1 | on disk from before it is sent until PUBACK, a refusal, its time is over, or it is dropped; each of these is told to its publisher, or by [`Notice::Undelivered`](crate::stage::Notice) when that was an earlier run of the program |
 /// | QoS 0 and 2, [`resend(false)`](crate::Message::resend) | with a connection and nothing waiting passes straight; otherwise waits on disk and leaves it for good just before it is sent, so that a crash never doubles it |
+/// | QoS 2 with [`exactly_once`](Self::exactly_once) | as QoS 1, until PUBCOMP |
 /// | [`queue(false)`](crate::Message::queue) | passes straight, or ends with [`OpError::Offline`](crate::OpError) |
 ///
 /// A message that is kept is issued below with [`Resend::UntilAnswered`](crate::stage::Resend): no operation timeout ends it,
@@ -49,6 +50,7 @@ pub struct Outbox {
     bounds: Bounds,
     when_full: DropPolicy,
     drain_rate: DrainRate,
+    exactly_once: bool,
     found: Found,
 }
 
@@ -61,8 +63,17 @@ impl Outbox {
             bounds: Bounds { messages: Some(10_000), bytes: Some(16 * 1024 * 1024) },
             when_full: DropPolicy::default(),
             drain_rate: DrainRate::default(),
+            exactly_once: false,
             found,
         }
+    }
+
+    /// Keeps messages of QoS 2 until they are completed, as those of QoS 1: for an engine that
+    /// [keeps its session](crate::proto::Engine::keeping), without which a crash would double them. Default: no.
+    #[must_use]
+    pub fn exactly_once(mut self, keep: bool) -> Self {
+        self.exactly_once = keep;
+        self
     }
 
     /// Keeps at most this many messages, at least 1. Default: 10,000.

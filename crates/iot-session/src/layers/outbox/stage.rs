@@ -3,7 +3,7 @@
 mod steps;
 mod store;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::layers::draining::Phase;
 use crate::layers::waiting::Waiting;
 use crate::stage::{
     EntryId, Event, Gauges, Input, Notice, Op, OpId, Output, Owner, PublishOp, Receipt, Resend, Stage,
-    StoreError, StoreOp,
+    StoreError, StoreOp, Stored,
 };
 use crate::time::{Nanos, Now};
 
@@ -71,12 +71,19 @@ impl<S: Stage> OutboxStage<S> {
 
 impl Keeper {
     fn new(mut config: Outbox) -> Self {
-        let Found { entries, damaged, next, .. } = std::mem::take(&mut config.found);
+        let Found { mut entries, damaged, next, session, session_error, .. } =
+            std::mem::take(&mut config.found);
+        let sent: HashSet<EntryId> = session.entries().collect();
+        for left in entries.iter_mut().filter(|left| sent.contains(&left.id)) {
+            left.limit = None;
+        }
         let mut book = Book::default();
-        for Left { id, size, lasts, .. } in &entries {
+        for Left { id, size, qos, resend, .. } in &entries {
             let entry = Entry {
                 state: State::Stored,
-                lasts: *lasts,
+                lasts: config.lasts(*qos, *resend),
+                once: *qos == QoS::ExactlyOnce,
+                sent: sent.contains(id),
                 size: *size,
                 waiter: None,
                 since: Nanos::ZERO,
@@ -103,6 +110,9 @@ impl Keeper {
         };
         for id in damaged {
             keeper.damaged(id, None);
+        }
+        if let Some(error) = session_error {
+            keeper.notice(Notice::Storage { error });
         }
         keeper
     }
@@ -165,7 +175,11 @@ impl Keeper {
     /// Whether a new message goes straight to the inner stage.
     fn passes(&self, op: &PublishOp, inner_is_ready: bool) -> bool {
         let has_connection = matches!(self.phase, Phase::Draining(_) | Phase::Steady);
-        !op.queue || (!lasts(op) && has_connection && self.book.waiting() == 0 && inner_is_ready)
+        !op.queue
+            || (!self.config.lasts(op.qos, op.resend)
+                && has_connection
+                && self.book.waiting() == 0
+                && inner_is_ready)
     }
 
     /// Has a new message written, if bounds and policy allow it.
@@ -179,7 +193,7 @@ impl Keeper {
         if let Some(error) = &self.closed {
             return Err(OpError::Store(error.clone()));
         }
-        let lasts = lasts(&op);
+        let (lasts, once) = (self.config.lasts(op.qos, op.resend), op.qos == QoS::ExactlyOnce);
         let record = record::encode(&op, now.wall)?;
         let waiting = Waiting::new(now.mono, waiter, op).detached();
         let (size, expiry) = (waiting.size(), waiting.expiry());
@@ -192,6 +206,8 @@ impl Keeper {
         let entry = Entry {
             state: State::Appending,
             lasts,
+            once,
+            sent: false,
             size,
             waiter: Some(waiter),
             since: now.mono,
@@ -256,8 +272,8 @@ impl Keeper {
         let id = EntryId(op.seq());
         let Some((entry, topic)) = self.book.answered(id) else { return };
         match result {
-            // It never went out, or nobody knows: it is still in the store.
-            Err(OpError::Offline | OpError::Busy | OpError::Interrupted) if entry.lasts => {
+            // It never went out, or nobody knows and it may arrive twice: it is still in the store.
+            Err(ref error) if entry.lasts && may_go_again(error, entry.once) => {
                 self.hold = true;
                 self.book.insert(id, Entry { state: State::Stored, ..entry }, None);
             }
@@ -292,7 +308,16 @@ impl<S: Stage> Stage for OutboxStage<S> {
             Input::Op(id, Op::Publish(op)) if !keeper.passes(&op, self.inner.ready()) => {
                 keeper.keep(now, id, op);
             }
-            Input::Stored(stored) => keeper.stored(now, stored),
+            // Of these the inner stages have wishes of their own.
+            Input::Stored(stored @ (Stored::Kept { .. } | Stored::NotKept { .. })) => {
+                self.inner.handle(now, Input::Stored(stored));
+            }
+            Input::Stored(stored) => {
+                if let Stored::Closed(error) = &stored {
+                    self.inner.handle(now, Input::Stored(Stored::Closed(error.clone())));
+                }
+                keeper.stored(now, stored);
+            }
             input => self.inner.handle(now, input),
         }
     }
@@ -345,9 +370,20 @@ impl<S: Stage> Stage for OutboxStage<S> {
     }
 }
 
-/// Whether a message stays in the store until it is answered.
-fn lasts(op: &PublishOp) -> bool {
-    op.qos == QoS::AtLeastOnce && op.resend != Resend::Never
+impl Outbox {
+    /// Whether a message stays in the store until it is answered.
+    fn lasts(&self, qos: QoS, resend: Resend) -> bool {
+        match qos {
+            QoS::AtMostOnce => false,
+            QoS::AtLeastOnce => resend != Resend::Never,
+            QoS::ExactlyOnce => self.exactly_once,
+        }
+    }
+}
+
+/// Whether what ended like this is issued again.
+fn may_go_again(error: &OpError, once: bool) -> bool {
+    matches!(error, OpError::Offline | OpError::Busy) || (matches!(error, OpError::Interrupted) && !once)
 }
 
 fn topic(op: &PublishOp) -> Option<Text> {

@@ -1,5 +1,6 @@
 //! The innermost stage: one MQTT session over one link at a time.
 
+mod keeping;
 mod operations;
 mod received;
 mod server;
@@ -8,17 +9,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish};
-use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, ReasonCode, Text};
+use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, QoS, ReasonCode, Text};
 
 use super::aliases::{FromServer, ToServer};
 use super::incoming::{Answer, Incoming};
 use super::keep_alive::{Due, KeepAlive};
 use super::options::ConnectOptions;
 use super::outgoing::{Ended, Next, Outgoing};
+use super::saved::SavedSession;
+use keeping::Keeping;
 use server::{Server, text};
 
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage};
+use crate::stage::{
+    Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage, Stored,
+};
 use crate::time::{Nanos, Now};
 
 /// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways within a
@@ -61,6 +66,8 @@ pub struct Engine {
     /// Who waits for CONNACK when no layer around takes care of that.
     connect: Option<OpId>,
     codec: Codec,
+    /// Where what the next run must know is written, if anywhere.
+    keeping: Option<Box<Keeping>>,
     out: VecDeque<Output>,
 }
 
@@ -92,8 +99,34 @@ impl Engine {
             to_server: ToServer::default(),
             connect: None,
             codec,
+            keeping: None,
             out: VecDeque::new(),
         }
+    }
+
+    /// Takes up the session of an earlier run of the program, and has written what the next run must know, by
+    /// [`StoreOp::Keep`](crate::stage::StoreOp): so that QoS 2 holds across restarts, and a clean start is asked for once only.
+    /// For sessions that outlive their connections. With an empty client identifier in the options the saved one is used; a session
+    /// of another client identifier is not taken up, and its messages end with [`OpError::Interrupted`].
+    ///
+    /// The contents of messages are not in it: the [`Outbox`](crate::layers::Outbox) around has them, if it
+    /// [keeps QoS 2](crate::layers::Outbox::exactly_once), and issues them again.
+    #[must_use]
+    pub fn keeping(mut self, saved: SavedSession) -> Self {
+        let own = self.options.client_id();
+        let saved = match saved.client_id() {
+            Some(client_id) if own.is_empty() || own == client_id => saved,
+            _ => saved.abandoned(),
+        };
+        if saved.client_id.is_some() {
+            self.had_session = true;
+            self.unanswered = saved.doubtful;
+            self.client_id.clone_from(&saved.client_id);
+        }
+        self.outgoing.take_up(&saved.outgoing);
+        self.incoming.take_up(&saved.incoming);
+        self.keeping = Some(Box::new(Keeping::new(saved)));
+        self
     }
 
     /// The codec for its connections.
@@ -115,8 +148,50 @@ impl Engine {
         self.out.push_back(Output::Send(packet.into()));
     }
 
+    /// Sends what makes the server remember or forget a packet identifier, once that is on disk if anything is.
+    fn send_kept(&mut self, now: Now, packet: Packet) {
+        self.note();
+        let packet = match &mut self.keeping {
+            Some(keeping) => keeping.hold(packet),
+            None => Some(packet),
+        };
+        if let Some(packet) = packet {
+            self.send(now, packet);
+        }
+    }
+
+    /// Notes which packet identifiers are in use.
+    fn note(&mut self) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.in_use(self.outgoing.sent_exactly_once(), self.incoming.received());
+        }
+    }
+
+    /// What the store says of what was to be written.
+    fn stored(&mut self, now: Now, stored: Stored) {
+        let Some(keeping) = &mut self.keeping else { return };
+        match stored {
+            Stored::Kept { version } => keeping.kept(version),
+            Stored::NotKept { error, .. } => {
+                if let Some(error) = keeping.not_kept(now.mono, error) {
+                    self.event(Event::Notice(Notice::Storage { error }));
+                }
+                return;
+            }
+            Stored::Closed(_) => keeping.closed(),
+            _ => return,
+        }
+        while let Some(packet) = self.keeping.as_mut().and_then(|keeping| keeping.release()) {
+            self.send(now, packet);
+        }
+    }
+
     /// Sends a message, under its alias if its topic has one on this connection. Whoever keeps it keeps it without.
     fn send_publish(&mut self, now: Now, publish: Publish) {
+        if self.keeping.is_some() && publish.qos() == QoS::ExactlyOnce {
+            // It may be overtaken: without an alias.
+            return self.send_kept(now, publish.into());
+        }
         let (codec, max) = (&self.codec, self.server.max_packet_size);
         let fits =
             |publish: &Publish| codec.encoded_len(&publish.clone().into()).is_ok_and(|size| size <= max);
@@ -142,7 +217,13 @@ impl Engine {
         self.clean_start = clean_start;
         self.incoming.restart();
         self.from_server.restart();
-        self.send(now, connect);
+        match &mut self.keeping {
+            Some(keeping) if keeping.is_in_use() => {
+                keeping.doubtful(true);
+                self.send_kept(now, connect.into());
+            }
+            _ => self.send(now, connect),
+        }
     }
 
     /// Hangs up and tells why.
@@ -166,6 +247,11 @@ impl Engine {
         let by_server = was_up && may_be_the_fault_of_a_message(&error);
         let ended = self.outgoing.link_lost(now.mono, by_server, lasts);
         self.tell(ended);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.link_lost();
+            keeping.doubtful(self.unanswered);
+            self.note();
+        }
         self.event(Event::Disconnected(Disconnected::new(error.clone())));
         if let Some(op) = self.connect.take() {
             self.done(op, Err(OpError::Connect(error)));
@@ -198,6 +284,14 @@ impl Engine {
         self.had_session = true;
         let assigned = text(connack.properties.as_ref().assigned_client_identifier());
         self.client_id = assigned.or(self.client_id.take());
+        if let Some(keeping) = &mut self.keeping {
+            let client_id = self.client_id.clone().or_else(|| Text::try_from(self.options.client_id()).ok());
+            keeping.session(client_id);
+            keeping.doubtful(false);
+            if !connack.session_present {
+                keeping.session_lost();
+            }
+        }
         self.to_server.restart(self.server.topic_aliases);
         let certain = !std::mem::take(&mut self.unanswered);
         let connected = self.server.connected(connack, keep_alive, certain);
@@ -213,6 +307,7 @@ impl Engine {
             let ended = self.outgoing.session_lost(now.mono);
             self.tell(ended);
         }
+        self.note();
         self.event(Event::Connected(connected.clone()));
         if let Some(op) = self.connect.take() {
             self.done(op, Ok(Receipt::Connected(connected)));
@@ -226,7 +321,7 @@ impl Engine {
         while let Some(next) = self.outgoing.next_to_send(now.mono, self.server.window) {
             match next {
                 Next::Publish(publish) => self.send_publish(now, publish),
-                Next::Release(id) => self.send(now, Packet::PubRel(Ack::new(id))),
+                Next::Release(id) => self.send_kept(now, Packet::PubRel(Ack::new(id))),
             }
         }
     }
@@ -234,13 +329,10 @@ impl Engine {
     /// Acknowledges what was taken, as far as its turn has come.
     fn acknowledge(&mut self, now: Now) {
         while let Some(answer) = self.incoming.pop_accepted() {
-            self.send(
-                now,
-                match answer {
-                    Answer::PubAck(id) => Packet::PubAck(Ack::new(id)),
-                    Answer::PubRec(id) => Packet::PubRec(Ack::new(id)),
-                },
-            );
+            match answer {
+                Answer::PubAck(id) => self.send(now, Packet::PubAck(Ack::new(id))),
+                Answer::PubRec(id) => self.send_kept(now, Packet::PubRec(Ack::new(id))),
+            }
         }
     }
 
@@ -331,13 +423,13 @@ impl Stage for Engine {
                 }
             }
             Input::Timeout => self.timeout(now),
-            // Nothing of it was asked for here.
-            Input::Stored(_) => {}
+            Input::Stored(stored) => self.stored(now, stored),
         }
     }
 
-    fn poll(&mut self, _now: Now) -> Option<Output> {
-        self.out.pop_front()
+    fn poll(&mut self, now: Now) -> Option<Output> {
+        // Last: what an end of an operation makes others wish of the store comes before the record that knows of it.
+        self.out.pop_front().or_else(|| self.keeping.as_mut()?.wish(now.mono).map(Output::Store))
     }
 
     fn deadline(&self) -> Option<Nanos> {
@@ -345,7 +437,8 @@ impl Stage for Engine {
             State::Connecting { deadline } => Some(deadline),
             State::Down | State::Up => None,
         };
-        [connack, self.keep_alive.deadline(), self.outgoing.deadline(self.server.window)]
+        let again = self.keeping.as_ref().and_then(|keeping| keeping.deadline());
+        [connack, again, self.keep_alive.deadline(), self.outgoing.deadline(self.server.window)]
             .into_iter()
             .flatten()
             .min()

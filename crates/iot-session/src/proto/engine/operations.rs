@@ -3,7 +3,7 @@
 use mqtt_codec::packet::{Disconnect, Subscribe, Unsubscribe};
 use mqtt_codec::{Packet, PacketId, QoS};
 
-use super::super::outgoing::Waiting;
+use super::super::outgoing::{TakenUp, Waiting};
 use super::{Engine, State};
 use crate::error::{ConnectionError, OpError};
 use crate::stage::{Op, OpId, Output, PublishOp, Receipt, SubscribeOp, UnsubscribeOp};
@@ -65,6 +65,7 @@ impl Engine {
     fn interrupt_all(&mut self, now: Now) {
         let ended = self.outgoing.detach(now.mono);
         self.tell(ended);
+        self.note();
     }
 
     /// What the server's limits say about a packet.
@@ -95,6 +96,23 @@ impl Engine {
         if !self.has_room() {
             return Err(OpError::Busy);
         }
+        let publish = match self.outgoing.issued(op, publish, now.mono) {
+            TakenUp::New(publish) => publish,
+            TakenUp::GoesOn => {
+                self.send_publications(now);
+                return Ok(());
+            }
+            TakenUp::Completed(reason) => {
+                self.done(op, Ok(Receipt::Acked(reason)));
+                self.note();
+                return Ok(());
+            }
+            TakenUp::Lost => {
+                self.done(op, Err(OpError::Interrupted));
+                self.note();
+                return Ok(());
+            }
+        };
         let id = self.outgoing.allocate().ok_or(OpError::Busy)?;
         let packet = Packet::Publish(match publish.qos {
             QoS::ExactlyOnce => publish.publish.exactly_once(id),
@@ -147,13 +165,22 @@ impl Engine {
             }
         }
         let filters = subscribe.filters.iter().map(|(filter, options)| (filter, *options));
-        self.issue(now, op, |id| {
+        let id = self.issue(now, op, |id| {
             (Subscribe::new(id, filters).into(), Waiting::Subscribe(subscribe.filters.len()))
-        })
+        })?;
+        if let Some(keeping) = &mut self.keeping {
+            keeping.asks(id, subscribe.filters.iter().map(|(filter, _)| filter.clone()).collect());
+        }
+        Ok(())
     }
 
     fn unsubscribe(&mut self, now: Now, op: OpId, unsubscribe: &UnsubscribeOp) -> Result<(), OpError> {
-        self.issue(now, op, |id| (Unsubscribe::new(id, &unsubscribe.filters).into(), Waiting::Unsubscribe))
+        let request = |id| (Unsubscribe::new(id, &unsubscribe.filters).into(), Waiting::Unsubscribe);
+        let id = self.issue(now, op, request)?;
+        if let Some(keeping) = &mut self.keeping {
+            keeping.asks(id, unsubscribe.filters.clone());
+        }
+        Ok(())
     }
 
     /// Sends a request that is answered under an identifier.
@@ -162,7 +189,7 @@ impl Engine {
         now: Now,
         op: OpId,
         packet: impl FnOnce(PacketId) -> (Packet, Waiting),
-    ) -> Result<(), OpError> {
+    ) -> Result<PacketId, OpError> {
         let id = self.outgoing.allocate().ok_or(OpError::Busy)?;
         let (packet, waiting) = packet(id);
         if let Err(error) = self.check(&packet) {
@@ -171,7 +198,7 @@ impl Engine {
         }
         self.outgoing.insert(id, op, waiting, now.mono);
         self.send(now, packet);
-        Ok(())
+        Ok(id)
     }
 
     pub(super) fn has_room(&self) -> bool {

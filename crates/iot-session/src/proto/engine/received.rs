@@ -96,7 +96,7 @@ impl Engine {
             false if self.options.version.is_v5() => ReasonCode::PacketIdentifierNotFound,
             _ => ReasonCode::Success,
         };
-        self.send(now, Packet::PubComp(Ack::with_reason(ack.packet_id, reason)));
+        self.send_kept(now, Packet::PubComp(Ack::with_reason(ack.packet_id, reason)));
         // Released before it was taken, it holds nothing back any more.
         self.acknowledge(now);
     }
@@ -119,12 +119,12 @@ impl Engine {
                     return self.acked(now, ack);
                 }
                 self.outgoing.release(ack.packet_id, ack.reason);
-                self.send(now, Packet::PubRel(Ack::new(ack.packet_id))); // [MQTT-4.3.3-4]
+                self.send_kept(now, Packet::PubRel(Ack::new(ack.packet_id))); // [MQTT-4.3.3-4]
                 // If it was alone on the link, it need not be any more.
                 self.send_publications(now);
             }
             Found::Here(Waiting::Release { .. }) => {
-                self.send(now, Packet::PubRel(Ack::new(ack.packet_id)));
+                self.send_kept(now, Packet::PubRel(Ack::new(ack.packet_id)));
             }
             Found::Here(_) => self.protocol_error(now, "a PUBREC for what is no QoS 2 publication"),
             // Its PUBLISH goes out again; the answer to that counts.
@@ -149,6 +149,7 @@ impl Engine {
                 if let Some(op) = self.outgoing.answered(ack.packet_id) {
                     self.done(op, Ok(Receipt::Acked(reason)));
                 }
+                self.note();
                 self.send_publications(now);
             }
             Found::Here(_) => self.protocol_error(now, "a PUBCOMP for what was not released"),
@@ -157,6 +158,7 @@ impl Engine {
 
     /// Ends a publication as its PUBACK or PUBREC says.
     fn acked(&mut self, now: Now, ack: &Ack) {
+        let is_exactly_once = matches!(self.outgoing.get(ack.packet_id), Found::Here(Waiting::Publish(publish)) if publish.qos == QoS::ExactlyOnce);
         if let Some(op) = self.outgoing.answered(ack.packet_id) {
             let result = if ack.reason.is_error() {
                 let message = text(ack.properties.as_ref().reason_string());
@@ -165,6 +167,9 @@ impl Engine {
                 Ok(Receipt::Acked(ack.reason))
             };
             self.done(op, result);
+        }
+        if is_exactly_once {
+            self.note();
         }
         self.send_publications(now);
     }
@@ -178,6 +183,10 @@ impl Engine {
         };
         if !fits {
             return self.protocol_error(now, "a SUBACK or UNSUBACK that does not fit what was asked");
+        }
+        if let Some(keeping) = &mut self.keeping {
+            let has = |reason: ReasonCode| (!reason.is_error()).then_some(!unsubscribed);
+            keeping.answered(ack.packet_id, ack.reasons().map(has));
         }
         if let Some(op) = self.outgoing.answered(ack.packet_id) {
             let granted = Box::new(Granted {

@@ -1,6 +1,7 @@
 //! Operations that wait for the server's answer, by packet identifier.
 
 mod containment;
+mod left;
 mod slot;
 
 use std::collections::VecDeque;
@@ -13,6 +14,8 @@ use mqtt_codec::{PacketId, QoS, ReasonCode};
 use crate::stage::OpId;
 use crate::time::Nanos;
 use containment::Containment;
+use left::Left;
+pub(super) use left::TakenUp;
 pub(super) use slot::{Ended, Slot, Waiting};
 
 /// All of it: at most 65,535 operations. Identifiers are the slots' numbers plus one; one is free again only after its
@@ -36,6 +39,7 @@ pub(super) struct Outgoing {
     timeouts: VecDeque<(Nanos, u16, u64)>,
     timeout: Duration,
     containment: Containment,
+    left: Left,
 }
 
 /// What goes to the link next.
@@ -63,6 +67,7 @@ impl Outgoing {
             timeouts: VecDeque::new(),
             timeout,
             containment: Containment { limit, soon: timeout },
+            left: Left::default(),
         }
     }
 
@@ -193,7 +198,7 @@ impl Outgoing {
         let order = self.next_seq;
         self.next_seq = self.next_seq.saturating_add(1);
         if let Some(slot) = self.slots.get_mut(usize::from(index(id))).and_then(Option::as_mut) {
-            slot.waiting = Waiting::Release { order, reason };
+            slot.waiting = Waiting::Release { order, reason, patient: slot.is_patient() };
             // If it was alone: whatever the server minds, it is not this message.
             self.alone = false;
         }
@@ -202,6 +207,9 @@ impl Outgoing {
     /// Ends what waits under `id` on this connection. Gives the waiter.
     pub(super) fn answered(&mut self, id: PacketId) -> Option<OpId> {
         let slot = self.slots.get_mut(usize::from(index(id)))?.take()?;
+        if let Waiting::Release { reason, .. } = slot.waiting {
+            self.left.completed(id, reason);
+        }
         self.free.push_back(index(id));
         if slot.sent.is_some() && slot.is_publication() {
             self.in_flight = self.in_flight.saturating_sub(1);
@@ -252,6 +260,9 @@ impl Outgoing {
         let is_soon = |sent: Option<Nanos>| sent.is_some_and(|sent| containment.is_soon(sent, now));
         let in_company = is_soon(self.last_qos_0.take())
             || self.slots.iter().flatten().any(|slot| slot.is_request() && is_soon(slot.sent));
+        if !session_lives {
+            self.left.session_lost();
+        }
         self.end(|slot| {
             let poisoned = by_server && containment.strike(now, slot, in_company);
             slot.sent = None;
@@ -266,6 +277,7 @@ impl Outgoing {
 
     /// The server has forgotten the session: nothing can be taken up again.
     pub(super) fn session_lost(&mut self, now: Nanos) -> Vec<Ended> {
+        self.left.session_lost();
         self.end(|_| Fate::Over(now))
     }
 
@@ -285,7 +297,12 @@ impl Outgoing {
     /// message that was taken over is released once more; had it not been passed on before its session was lost, it went with
     /// that, and PUBCOMP means nothing.
     pub(super) fn session_doubted(&mut self) -> Vec<Ended> {
+        self.left.session_lost();
         self.end(|slot| match &slot.waiting {
+            Waiting::Left => {
+                slot.waiting = Waiting::Abandoned;
+                Fate::Stays(None)
+            }
             Waiting::Publish(publish) if slot.was_sent && publish.qos == QoS::ExactlyOnce => {
                 slot.waiting = Waiting::Abandoned;
                 Fate::Stays(slot.op.take().map(Ended::Interrupted))

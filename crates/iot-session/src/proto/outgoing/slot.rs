@@ -31,10 +31,14 @@ pub(in crate::proto) enum Waiting {
         /// When PUBREC came: PUBRELs keep its order (`[MQTT-4.6.0-4]`).
         order: u64,
         reason: ReasonCode,
+        /// Whether its waiter is never told but by PUBCOMP.
+        patient: bool,
     },
     /// For the session's end: a QoS 2 message that was given up. The server may remember its identifier, and would take
     /// another message under it for the same.
     Abandoned,
+    /// For its content: an earlier run of the program sent it, and the server may have its identifier.
+    Left,
     /// For a SUBACK with this many codes.
     Subscribe(usize),
     /// For UNSUBACK.
@@ -75,7 +79,11 @@ impl Slot {
 
     /// Whether its waiter is never told but by the server's answer, or by the session's end.
     pub(super) fn is_patient(&self) -> bool {
-        matches!(&self.waiting, Waiting::Publish(publish) if publish.resend == Resend::UntilAnswered)
+        match &self.waiting {
+            Waiting::Publish(publish) => publish.resend == Resend::UntilAnswered,
+            Waiting::Release { patient, .. } => *patient,
+            _ => false,
+        }
     }
 
     /// Whether it ends with its connection.

@@ -47,6 +47,8 @@ impl Keeper {
             }
             Stored::NotRemoved(error) => self.notice(Notice::Storage { error }),
             Stored::Closed(error) => self.closed(&error),
+            // Not of this layer's wishes.
+            Stored::Kept { .. } | Stored::NotKept { .. } => {}
         }
     }
 

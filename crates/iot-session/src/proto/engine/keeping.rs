@@ -1,0 +1,167 @@
+//! Has written what the next run of the program must know of the session, before the server can know more.
+//!
+//! Four packets make the server remember or forget a packet identifier: PUBLISH and PUBREC of a QoS 2 message, PUBREL,
+//! PUBCOMP. Each is held back until the record that says so is on disk. So is a CONNECT while identifiers are in use, since it may
+//! begin another session without anybody being told. All else passes them by: only packets of one quality of service have an order
+//! among themselves (section 4.6).
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use mqtt_codec::{Packet, PacketId, TopicFilter};
+
+use super::super::saved::{SavedSession, Sent};
+use crate::stage::{StoreError, StoreOp};
+use crate::time::Nanos;
+
+/// From a failed attempt to write to the next one.
+const AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Keeping {
+    saved: SavedSession,
+    /// Counts changes of it.
+    version: u64,
+    /// The version that is on disk.
+    kept: u64,
+    /// Whether an answer of the store is due.
+    asked: bool,
+    again: Option<Nanos>,
+    /// Whether the last attempt failed, and that was told.
+    fails: bool,
+    /// The store is gone.
+    closed: bool,
+    /// What waits for which version, in order.
+    held: VecDeque<(u64, Packet)>,
+    filters: BTreeSet<TopicFilter>,
+    /// What was asked for on this connection.
+    asked_for: HashMap<PacketId, Vec<TopicFilter>>,
+}
+
+impl Keeping {
+    pub(super) fn new(saved: SavedSession) -> Self {
+        Self {
+            filters: saved.filters.iter().cloned().collect(),
+            saved,
+            version: 0,
+            kept: 0,
+            asked: false,
+            again: None,
+            fails: false,
+            closed: false,
+            held: VecDeque::new(),
+            asked_for: HashMap::new(),
+        }
+    }
+
+    /// Whether the server may know identifiers.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.saved.outgoing.iter().any(|sent| sent.id.is_some()) || !self.saved.incoming.is_empty()
+    }
+
+    fn change<T: PartialEq>(&mut self, what: impl FnOnce(&mut SavedSession) -> &mut T, to: T) {
+        let what = what(&mut self.saved);
+        if *what != to {
+            *what = to;
+            self.version = self.version.saturating_add(1);
+        }
+    }
+
+    /// Notes which identifiers are in use.
+    pub(super) fn in_use(&mut self, outgoing: Vec<Sent>, incoming: Vec<PacketId>) {
+        self.change(|saved| &mut saved.outgoing, outgoing);
+        self.change(|saved| &mut saved.incoming, incoming);
+    }
+
+    /// Notes whose session it is.
+    pub(super) fn session(&mut self, client_id: Option<mqtt_codec::Text>) {
+        self.change(|saved| &mut saved.client_id, client_id);
+    }
+
+    /// Notes whether a CONNECT is without an answer.
+    pub(super) fn doubtful(&mut self, doubtful: bool) {
+        self.change(|saved| &mut saved.doubtful, doubtful);
+    }
+
+    // --- subscriptions ---
+
+    /// A request about filters goes out.
+    pub(super) fn asks(&mut self, id: PacketId, filters: Vec<TopicFilter>) {
+        self.asked_for.insert(id, filters);
+    }
+
+    /// It was answered, for each filter like this: whether the server has it, `None`: as before.
+    pub(super) fn answered(&mut self, id: PacketId, answers: impl Iterator<Item = Option<bool>>) {
+        for (filter, has) in self.asked_for.remove(&id).into_iter().flatten().zip(answers) {
+            match has {
+                Some(true) => drop(self.filters.insert(filter)),
+                Some(false) => drop(self.filters.remove(&filter)),
+                None => {}
+            }
+        }
+        self.change(|saved| &mut saved.filters, self.filters.iter().cloned().collect());
+    }
+
+    /// The server has no session: it has no filters.
+    pub(super) fn session_lost(&mut self) {
+        self.filters.clear();
+        self.change(|saved| &mut saved.filters, Vec::new());
+    }
+
+    // --- packets ---
+
+    /// The connection is gone, and what was held for it.
+    pub(super) fn link_lost(&mut self) {
+        self.held.clear();
+        self.asked_for.clear();
+    }
+
+    /// Holds a packet until what was noted is on disk. Gives it back if it is, and nothing is held.
+    pub(super) fn hold(&mut self, packet: Packet) -> Option<Packet> {
+        if self.closed || (self.kept >= self.version && self.held.is_empty()) {
+            return Some(packet);
+        }
+        self.held.push_back((self.version, packet));
+        None
+    }
+
+    /// The next packet that need not be held any longer.
+    pub(super) fn release(&mut self) -> Option<Packet> {
+        let (version, _) = self.held.front()?;
+        if *version <= self.kept || self.closed { Some(self.held.pop_front()?.1) } else { None }
+    }
+
+    // --- the store ---
+
+    /// What is to be written now. One record at a time is under way: the next one says everything that came meanwhile.
+    pub(super) fn wish(&mut self, now: Nanos) -> Option<StoreOp> {
+        let waits = self.asked || self.closed || self.again.is_some_and(|at| now < at);
+        if waits || self.kept >= self.version {
+            return None;
+        }
+        (self.asked, self.again) = (true, None);
+        Some(StoreOp::Keep { version: self.version, record: self.saved.encode() })
+    }
+
+    /// It is written.
+    pub(super) fn kept(&mut self, version: u64) {
+        self.kept = self.kept.max(version);
+        (self.asked, self.fails) = (false, false);
+    }
+
+    /// It could not be written. Gives the error if that is news.
+    pub(super) fn not_kept(&mut self, now: Nanos, error: StoreError) -> Option<StoreError> {
+        self.asked = false;
+        self.again = Some(now.after(AGAIN));
+        if std::mem::replace(&mut self.fails, true) { None } else { Some(error) }
+    }
+
+    /// The store is gone. What this run knows it goes on by; the next one will not know of it.
+    pub(super) fn closed(&mut self) {
+        (self.closed, self.again) = (true, None);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        self.again
+    }
+}
