@@ -27,6 +27,8 @@ pub struct Client {
     session: iot_session::Client,
     #[cfg(feature = "outbox")]
     damaged_outbox: Option<Arc<Path>>,
+    #[cfg(feature = "outbox")]
+    left_subscriptions: Arc<[TopicFilter]>,
 }
 
 impl Client {
@@ -35,12 +37,14 @@ impl Client {
             session,
             #[cfg(feature = "outbox")]
             damaged_outbox: None,
+            #[cfg(feature = "outbox")]
+            left_subscriptions: Arc::default(),
         }
     }
 
     #[cfg(feature = "outbox")]
-    pub(crate) fn with_damaged_outbox(self, path: Option<std::path::PathBuf>) -> Self {
-        Self { damaged_outbox: path.map(Arc::from), ..self }
+    pub(crate) fn with_outbox(self, damaged: Option<std::path::PathBuf>, left: Vec<TopicFilter>) -> Self {
+        Self { damaged_outbox: damaged.map(Arc::from), left_subscriptions: left.into(), ..self }
     }
 
     /// Where the file of the [outbox](crate::Builder::outbox) is now, if it was found damaged: it was set aside and a new one
@@ -50,6 +54,17 @@ impl Client {
     #[must_use]
     pub fn damaged_outbox(&self) -> Option<&Path> {
         self.damaged_outbox.as_deref()
+    }
+
+    /// What an earlier run of the program had subscribed in the session that is [kept](crate::OutboxFile::keep_session): while AWS
+    /// IoT Core has that session it sends what these filters match, also what came while the program did not run. Subscribe those
+    /// that are still wanted, before connecting or within seconds of it, and [`unsubscribe`](Self::unsubscribe) the others. Empty
+    /// where no session is kept.
+    #[cfg(feature = "outbox")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
+    #[must_use]
+    pub fn left_subscriptions(&self) -> &[TopicFilter] {
+        &self.left_subscriptions
     }
 
     /// Connects again after [`disconnect`](Self::disconnect), or ends the wait for the next attempt. When a connection

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use iot_session::layers::{DrainRate, DropPolicy, Outbox};
+use iot_session::proto::SavedSession;
 use iot_session::storage::{self, Disk, Durability, Redb, WriteOptions};
 
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub struct OutboxFile {
     when_full: DropPolicy,
     drain_rate: DrainRate,
     durability: Durability,
+    keep_session: bool,
 }
 
 impl OutboxFile {
@@ -45,6 +47,7 @@ impl OutboxFile {
             when_full: DropPolicy::default(),
             drain_rate: DrainRate::default(),
             durability: Durability::default(),
+            keep_session: false,
         }
     }
 
@@ -83,18 +86,33 @@ impl OutboxFile {
         self
     }
 
+    /// Keeps in the file, too, what the next run of the program must know to take up the session at the server: a clean start is
+    /// asked for by the first connection of the first run only, and a client id that was generated stays the same.
+    /// [`Client::left_subscriptions`](crate::Client::left_subscriptions) tells what the server goes on sending. With brokers that know
+    /// QoS 2 (AWS IoT Core does not) its messages are kept like those of QoS 1, and are exactly once across restarts.
+    ///
+    /// For sessions that outlive their connections: [`session_expiry`](crate::Builder::session_expiry), in MQTT 3.1.1
+    /// [`clean_start(false)`](crate::Builder::clean_start). Default: no.
+    #[must_use]
+    pub fn keep_session(mut self, keep: bool) -> Self {
+        self.keep_session = keep;
+        self
+    }
+
     /// Opens the file and takes up what it holds.
     pub(crate) fn open(&self) -> Result<Opened, Error> {
         let store = Redb::open(&self.path).map_err(Error::Outbox)?;
         let damaged = store.set_aside().map(Path::to_owned);
         let write = WriteOptions::default().durability(self.durability);
         let (found, disk) = storage::open(store, write).map_err(Error::Outbox)?;
+        let session = self.keep_session.then(|| found.session().clone());
         let layer = Outbox::new(found)
+            .exactly_once(self.keep_session)
             .max_messages(self.max_messages)
             .max_bytes(self.max_bytes)
             .when_full(self.when_full)
             .drain_rate(self.drain_rate);
-        Ok(Opened { layer, disk, damaged })
+        Ok(Opened { layer, disk, session, damaged })
     }
 }
 
@@ -108,6 +126,8 @@ impl<P: Into<PathBuf>> From<P> for OutboxFile {
 pub(crate) struct Opened {
     pub(crate) layer: Outbox,
     pub(crate) disk: Disk,
+    /// What an earlier run noted of its session, if that is to be kept.
+    pub(crate) session: Option<SavedSession>,
     /// Where the file is now that was found damaged.
     pub(crate) damaged: Option<PathBuf>,
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use bytes::Bytes;
 use iot_session::layers::{Random, Reconnect, Standard};
-use iot_session::proto::{ConnectOptions, Engine};
+use iot_session::proto::{ConnectOptions, Engine, SavedSession};
 use iot_session::{Config, stack};
 use iot_transport::{Address, BoxConnector};
 use zeroize::Zeroizing;
@@ -57,23 +57,34 @@ impl<L> Builder<L> {
     {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let connector = self.connector()?;
-        let engine = Engine::new(self.options()?);
+        #[cfg(feature = "outbox")]
+        let opened = self.outbox.as_ref().map(OutboxFile::open).transpose()?;
+        #[cfg(feature = "outbox")]
+        let (outbox, disk, damaged, session) = match opened {
+            Some(Opened { layer, disk, damaged, session }) => (Some(layer), Some(disk), damaged, session),
+            None => (None, None, None, None),
+        };
+        #[cfg(not(feature = "outbox"))]
+        let (outbox, session) = (None, None::<SavedSession>);
+        let last_client_id = session.as_ref().and_then(SavedSession::client_id);
+        let mut engine = Engine::new(self.options(last_client_id)?);
+        #[cfg(feature = "outbox")]
+        let left = session.as_ref().map(|session| session.filters().to_vec()).unwrap_or_default();
+        if let Some(session) = session {
+            engine = engine.keeping(session);
+        }
         let codec = engine.codec();
         let reconnect = Reconnect::new(self.backoff)
             .retry_first(self.retry_first)
             .give_up(self.give_up)
             .connect_interval(self.connect_interval)
             .jitter(self.jitter, Random::seeded(random()));
-        #[cfg_attr(not(feature = "outbox"), expect(unused_mut, reason = "an outbox is put in"))]
-        let mut standard =
-            Standard { queue: self.offline_queue, reconnect, pacing: self.pacing, ..Standard::default() };
-        #[cfg(feature = "outbox")]
-        let (disk, damaged) = match self.outbox.as_ref().map(OutboxFile::open).transpose()? {
-            Some(Opened { layer, disk, damaged }) => {
-                standard.outbox = Some(layer);
-                (Some(disk), damaged)
-            }
-            None => (None, None),
+        let standard = Standard {
+            queue: self.offline_queue,
+            reconnect,
+            pacing: self.pacing,
+            outbox,
+            ..Standard::default()
         };
         let stage = self.layers.around(stack(engine).layer(standard).into_stage());
         let config = Config {
@@ -90,7 +101,7 @@ impl<L> Builder<L> {
         runtime.spawn(driver.run());
         let client = Client::new(session);
         #[cfg(feature = "outbox")]
-        let client = client.with_damaged_outbox(damaged);
+        let client = client.with_outbox(damaged, left);
         Ok(client)
     }
 
@@ -103,8 +114,10 @@ impl<L> Builder<L> {
         self.door.connector(&self.way, (endpoint.host(), port), self.retry_first)
     }
 
-    fn options(&self) -> Result<ConnectOptions, Error> {
-        let client_id = self.client_id.clone().unwrap_or_else(generated_client_id);
+    /// `last_client_id`: under which an earlier run had its session.
+    fn options(&self, last_client_id: Option<&str>) -> Result<ConnectOptions, Error> {
+        let client_id = self.client_id.as_deref().or(last_client_id).map(str::to_owned);
+        let client_id = client_id.unwrap_or_else(generated_client_id);
         limits::check_client_id(&client_id)?;
         let mut options = ConnectOptions::new(self.version, &client_id)?
             .clean_start(self.clean_start)

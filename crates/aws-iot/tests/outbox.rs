@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use aws_iot::crates::iot_transport::Phase;
-use aws_iot::{Builder, ConnectError, DrainRate, Error, Material, Message, OutboxFile, QoS, StoreErrorKind};
+use aws_iot::{
+    Builder, ConnectError, DrainRate, Error, Material, Message, OutboxFile, QoS, StoreErrorKind, TopicFilter,
+    Version,
+};
 use iot_emulator::Emulator;
 use tokio::time::timeout;
 
@@ -94,4 +97,46 @@ async fn without_an_outbox_nothing_can_be_published_durably() {
     let client = nowhere().connect_lazily().await.unwrap();
     let error = client.publish_durably(Message::new("a", "b").unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("keeps no messages on disk"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_kept_goes_on_with_the_next_run_of_the_program() {
+    let emulator = Emulator::start().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("outbox");
+    let device = || {
+        let credentials = emulator.credentials();
+        aws_iot::mutual_tls(
+            emulator.endpoint(),
+            Material::bytes(credentials.certificate_pem.clone()),
+            Material::bytes(credentials.key_pem.clone()),
+        )
+        .root_ca(Material::bytes(emulator.authority().ca_pem()))
+        .port(emulator.port())
+        .version(Version::V5)
+        .session_expiry(Duration::from_secs(600))
+        .outbox(OutboxFile::new(&file).keep_session(true))
+    };
+    let client = device().connect().await.unwrap();
+    assert!(client.left_subscriptions().is_empty());
+    let messages = client.subscribe("kept/one", QoS::AtLeastOnce).await.unwrap();
+    let _other = client.subscribe("kept/two", QoS::AtLeastOnce).await.unwrap();
+    client.close(Duration::from_secs(10)).await.unwrap();
+    drop(messages);
+
+    let other = directory.path().join("other");
+    let publisher = self::device(&emulator, other).client_id("publisher").connect().await.unwrap();
+    publisher.publish(Message::new("kept/one", "meanwhile").unwrap()).await.unwrap().await.unwrap();
+
+    // Another run: with the client id that was generated, and no clean start.
+    let client = device().connect_lazily().await.unwrap();
+    let left: Vec<&str> = client.left_subscriptions().iter().map(TopicFilter::as_str).collect();
+    assert_eq!(left, ["kept/one", "kept/two"]);
+    let mut messages = client.subscribe("kept/one", QoS::AtLeastOnce).await.unwrap();
+    let message = timeout(Duration::from_secs(20), messages.next()).await.unwrap().unwrap();
+    assert_eq!(message.payload(), b"meanwhile");
+    client.unsubscribe("kept/two").await.unwrap();
+    client.close(Duration::from_secs(10)).await.unwrap();
+    let client = device().connect_lazily().await.unwrap();
+    assert_eq!(client.left_subscriptions().len(), 1);
 }

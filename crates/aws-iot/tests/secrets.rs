@@ -69,8 +69,9 @@ async fn refusing_proxy() -> u16 {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = vec![0; 4096];
             let length = stream.read(&mut request).await.unwrap();
+            request.truncate(length);
             // A server that repeats what it was sent.
-            let body = String::from_utf8_lossy(&request[..length]).into_owned();
+            let body = String::from_utf8_lossy(&request).into_owned();
             let head = format!(
                 "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: {}\r\n\r\n",
                 body.len()

@@ -11,13 +11,15 @@ mod support;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use bytes::Bytes;
 use iot_session::layers::{DrainRate, DropPolicy};
 use iot_session::stage::{
     EntryId, Event, Notice, Op, OpId, Owner, PublishOp, Receipt, Resend, StoreErrorKind, StoreOp, Stored,
 };
-use iot_session::{Dropped, Message, OpError, QoS, UnixMillis};
+use iot_session::{Dropped, Message, Nanos, Now, OpError, QoS, UnixMillis, Version};
+use mqtt_codec::packet::ConnAck;
 use mqtt_codec::{Property, ReasonCode};
-use support::disk::{Desk, broken};
+use support::disk::{Desk, broken, found};
 use support::script::{one, text};
 use support::secs;
 
@@ -584,4 +586,108 @@ fn every_publisher_hears_once_that_it_is_stored_and_once_how_it_ended() {
         let done = |event: &Event| matches!(event, Event::Done(id, Ok(Receipt::Acked(_))) if *id == op);
         assert_eq!(desk.events.iter().filter(|(_, event)| done(event)).count(), 1);
     }
+}
+
+// --- with a session that is kept ---
+
+fn exactly_once(outbox: iot_session::layers::Outbox) -> iot_session::layers::Outbox {
+    fast(outbox).exactly_once(true)
+}
+
+fn twice(payload: &str) -> PublishOp {
+    PublishOp { qos: QoS::ExactlyOnce, ..one(payload) }
+}
+
+#[test]
+fn where_the_session_is_kept_a_qos_2_message_stays_on_disk_until_it_is_completed() {
+    let mut desk = Desk::new(exactly_once);
+    desk.connect();
+    let op = desk.op(Op::Publish(twice("1")));
+    assert!(desk.taken().is_empty(), "not before it is written");
+    desk.work();
+    assert!(desk.is_stored(op));
+    let (_, id, message) = desk.taken().remove(0);
+    assert_eq!((id.owner(), message.resend), (Owner::OUTBOX, Resend::UntilAnswered));
+    assert_eq!(desk.on_disk(), 1);
+    desk.acknowledge([id]);
+    assert!(desk.is_acked(op));
+    assert_eq!(desk.on_disk(), 0);
+}
+
+#[test]
+fn a_qos_2_message_of_which_nobody_knows_whether_it_arrived_is_told_and_not_issued_again() {
+    let mut desk = Desk::new(exactly_once);
+    desk.connect();
+    let op = publish_with(&mut desk, twice("1"));
+    let (_, id, _) = desk.taken().remove(0);
+    desk.inner_event(Event::Done(id, Err(OpError::Interrupted)));
+    desk.work();
+    assert!(matches!(desk.end(op), Some((_, OpError::Interrupted))));
+    assert_eq!((desk.taken().len(), desk.on_disk()), (0, 0));
+    // What never went out does.
+    let op = publish_with(&mut desk, twice("2"));
+    let (_, id, _) = desk.taken().remove(0);
+    desk.inner_event(Event::Done(id, Err(OpError::Offline)));
+    desk.work();
+    assert!(desk.end(op).is_none());
+    desk.connect();
+    assert_eq!(desk.drain(), ["2"]);
+}
+
+/// A record of a session in which entry 1 went out under an identifier.
+fn one_was_sent() -> Bytes {
+    use iot_session::Stage;
+    use iot_session::proto::{ConnectOptions, Engine, SavedSession};
+    use iot_session::stage::{Input, Link, LinkUp, Output};
+    let options = ConnectOptions::new(Version::V3_1_1, "device").unwrap().clean_start(false);
+    let mut engine = Engine::new(options).keeping(SavedSession::default());
+    let now = Now::mono(Nanos::ZERO);
+    engine.handle(now, Input::Op(OpId::new(Owner::APPLICATION, 1), Op::CONNECT));
+    engine.handle(now, Input::Link(Link::Up(LinkUp::default())));
+    engine.handle(now, Input::Packet(ConnAck::new(false, ReasonCode::Success).into()));
+    engine.handle(now, Input::Op(OpId::new(Owner::OUTBOX, 1), Op::Publish(twice("1"))));
+    let outputs = std::iter::from_fn(|| engine.poll(now));
+    let records = outputs.filter_map(|output| match output {
+        Output::Store(StoreOp::Keep { record, .. }) => Some(record),
+        _ => None,
+    });
+    records.last().unwrap()
+}
+
+#[test]
+fn what_an_earlier_run_sent_at_qos_2_neither_expires_nor_is_dropped() {
+    let mut desk = Desk::new(exactly_once);
+    let short = PublishOp { ttl: NonZeroU32::new(1_000), ..twice("1") };
+    publish_with(&mut desk, short.clone());
+    publish_with(&mut desk, short);
+    desk.disk.insert(EntryId::SESSION, one_was_sent());
+    let full = |outbox| exactly_once(outbox).max_messages(2).when_full(DropPolicy::DropOldest);
+    let mut desk = desk.restart(full);
+    desk.advance(secs(2));
+    assert_eq!(desk.on_disk(), 2, "the record, and the one that was sent");
+    publish_with(&mut desk, twice("3"));
+    publish_with(&mut desk, twice("4"));
+    desk.connect();
+    assert_eq!(desk.drain(), ["1", "4"]);
+}
+
+#[test]
+fn a_damaged_record_of_the_session_is_told_and_costs_no_message() {
+    let mut desk = Desk::new(exactly_once);
+    publish_with(&mut desk, twice("1"));
+    desk.disk.insert(EntryId::SESSION, Bytes::from_static(b"\x01nonsense"));
+    assert_eq!(found(&desk.disk).damaged(), 1);
+    assert_eq!(found(&desk.disk).messages(), 1);
+    let mut desk = desk.restart(exactly_once);
+    desk.connect();
+    let told = desk.notices();
+    assert!(matches!(&told[0].1, Notice::Storage { error } if error.kind() == StoreErrorKind::Corrupted));
+    assert_eq!(desk.drain(), ["1"]);
+}
+
+#[test]
+fn a_record_of_the_session_of_a_newer_form_is_an_error() {
+    let mut found = iot_session::layers::Found::default();
+    let error = found.add(EntryId::SESSION, &Bytes::from_static(&[2])).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Newer);
 }

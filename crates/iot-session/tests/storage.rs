@@ -332,3 +332,41 @@ async fn a_driver_that_goes_away_without_a_word_ends_it_too() {
     memory.crash();
     assert_eq!(memory.entries().len(), 1);
 }
+
+fn keep(version: u64) -> StoreOp {
+    StoreOp::Keep { version, record: Bytes::from(version.to_string()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_of_the_session_survives_a_loss_of_power_by_the_time_of_the_answer() {
+    for options in
+        [WriteOptions::default(), interval(1000), WriteOptions::default().durability(Durability::None)]
+    {
+        let mut bench = Bench::new(options);
+        // Of those asked for together the last one counts.
+        assert_eq!(bench.ask([keep(1), keep(2)]).await, [Stored::Kept { version: 2 }], "{options:?}");
+        bench.memory.crash();
+        assert_eq!(bench.memory.entries().get(&EntryId::SESSION).unwrap(), "2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_to_be_removed_is_gone_once_a_later_record_of_the_session_is_there() {
+    let mut bench = Bench::new(WriteOptions::default().removal_delay(Duration::from_secs(3600)));
+    bench.ask([append(1), append(2)]).await;
+    bench.ask([remove(1)]).await;
+    bench.ask([keep(1)]).await;
+    bench.memory.crash();
+    assert_eq!(bench.on_disk(), [0, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_the_session_that_does_not_fit_is_told_and_the_one_before_stays() {
+    let mut bench = Bench::new(WriteOptions::default());
+    bench.ask([keep(1)]).await;
+    bench.memory.fail_with(Some(full()));
+    assert_eq!(bench.ask([keep(2)]).await, [Stored::NotKept { version: 2, error: full() }]);
+    bench.memory.fail_with(None);
+    assert_eq!(bench.memory.entries().get(&EntryId::SESSION).unwrap(), "1");
+    assert_eq!(bench.ask([keep(3)]).await, [Stored::Kept { version: 3 }]);
+}

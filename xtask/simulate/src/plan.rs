@@ -82,6 +82,7 @@ pub enum What {
     /// It publishes and waits until that is on disk.
     PublishDurably {
         topic: u64,
+        qos: QoS,
     },
     Subscribe {
         filter: u64,
@@ -262,7 +263,10 @@ impl What {
             52..=54 => Self::Restart { millis: random.below(8_000), keeps: !random.one_in(3) },
             55 => Self::Redeliver,
             56 | 57 => Self::CalendarJump(random.pick(&[-86_400, -5, 5, 86_400]).unwrap_or(5)),
-            58..=60 => Self::PublishDurably { topic: random.below(TOPICS) },
+            58..=60 => Self::PublishDurably {
+                topic: random.below(TOPICS),
+                qos: if random.one_in(2) { QoS::ExactlyOnce } else { QoS::AtLeastOnce },
+            },
             61..=63 => Self::Crash { keeps: usize::try_from(random.below(4)).unwrap_or(0) },
             _ => Self::DiskFull(random.one_in(2)),
         }

@@ -119,9 +119,9 @@ impl World {
                     self.device()?.publish(topic, qos, 0, true, None, false);
                 }
             }
-            What::PublishDurably { topic } => {
+            What::PublishDurably { topic, qos } => {
                 let durably = self.settings.outbox;
-                self.device()?.publish(topic, QoS::AtLeastOnce, 0, true, None, durably);
+                self.device()?.publish(topic, qos, 0, true, None, durably);
             }
             What::Subscribe { filter, qos, patience } => self.device()?.subscribe(filter, qos, patience),
             What::Unsubscribe { filter } => {

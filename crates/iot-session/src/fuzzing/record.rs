@@ -3,10 +3,12 @@
 use bytes::Bytes;
 
 use crate::layers::record;
+use crate::proto::SavedSession;
 
-/// Reads `data` as an entry. What is taken is written and read again, and is the same.
+/// Reads `data` as an entry, and as what is kept of a session. What is taken is written and read again, and is the same.
 pub fn outbox_record(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
+    saved_session(&bytes);
     let Ok(record::Record { op, written }) = record::decode(&bytes) else { return };
     let Ok(again) = record::encode(&op, written) else {
         panic!("an entry that was read cannot be written: {op:?}")
@@ -17,4 +19,10 @@ pub fn outbox_record(data: &[u8]) {
         }
         Err(error) => panic!("what was written cannot be read: {error}"),
     }
+}
+
+fn saved_session(bytes: &Bytes) {
+    let Ok(saved) = SavedSession::decode(bytes) else { return };
+    // There is one way only to write it.
+    assert_eq!(saved.encode(), bytes, "{saved:?} is written otherwise than it was read");
 }

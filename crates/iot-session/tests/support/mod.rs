@@ -22,7 +22,7 @@ use bytes::BytesMut;
 use iot_session::layers::Reconnect;
 use iot_session::proto::{ConnectOptions, Engine};
 use iot_session::stage::{
-    Connected, Disconnected, Event, LinkUp, Op, OpId, Owner, PublishOp, Receipt, Stage,
+    Connected, Disconnected, Event, LinkUp, Op, OpId, Owner, PublishOp, Receipt, Stage, StoreOp,
 };
 use iot_session::{
     ConnectionError, LinkError, Machine, MachineOutput, Message, Nanos, Now, OpError, QoS, stack,
@@ -38,6 +38,8 @@ pub struct Rig {
     pub events: Vec<Event>,
     pub dials: Vec<Nanos>,
     pub hangups: Vec<Nanos>,
+    /// What the stack wants of its store; the test answers.
+    pub wishes: Vec<StoreOp>,
     wire: BytesMut,
 }
 
@@ -91,6 +93,7 @@ impl Rig {
             events: Vec::new(),
             dials: Vec::new(),
             hangups: Vec::new(),
+            wishes: Vec::new(),
             wire: BytesMut::new(),
         }
     }
@@ -105,6 +108,7 @@ impl Rig {
                 MachineOutput::Dial => self.dials.push(self.now),
                 MachineOutput::Hangup => self.hangups.push(self.now),
                 MachineOutput::Event(event) => self.events.push(event),
+                MachineOutput::Store(op) => self.wishes.push(op),
                 other => panic!("{other:?}"),
             }
         }

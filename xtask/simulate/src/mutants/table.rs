@@ -13,6 +13,8 @@ pub struct Mutant {
     pub replace: &'static str,
 }
 
+const KEEPING: &str = "crates/iot-session/src/proto/engine/keeping.rs";
+const LEFT: &str = "crates/iot-session/src/proto/outgoing/left.rs";
 const OUTGOING: &str = "crates/iot-session/src/proto/outgoing/mod.rs";
 const SLOT: &str = "crates/iot-session/src/proto/outgoing/slot.rs";
 const ENGINE: &str = "crates/iot-session/src/proto/engine/mod.rs";
@@ -69,7 +71,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what PUBREC takes over is not released",
         file: RECEIVED,
-        find: "                self.send(now, Packet::PubRel(Ack::new(ack.packet_id))); // [MQTT-4.3.3-4]",
+        find: "                self.send_kept(now, Packet::PubRel(Ack::new(ack.packet_id))); // [MQTT-4.3.3-4]",
         replace: "",
     },
     Mutant {
@@ -155,5 +157,47 @@ pub const MUTANTS: &[Mutant] = &[
         file: COMMANDS,
         find: "        if let Some(filter) = self.router.remove(ticket) {",
         replace: "        if let Some(filter) = self.router.remove(ticket).filter(|_| ticket % 2 == 0) {",
+    },
+    Mutant {
+        name: "PUBLISH at QoS 2 goes out before its identifier is on disk",
+        file: KEEPING,
+        find: "if self.closed || (self.kept >= self.version && self.held.is_empty()) {",
+        replace: "if matches!(packet, Packet::Publish(_)) || self.closed || (self.kept >= self.version && self.held.is_empty()) {",
+    },
+    Mutant {
+        name: "PUBREL goes out before it is on disk that PUBREC came",
+        file: KEEPING,
+        find: "if self.closed || (self.kept >= self.version && self.held.is_empty()) {",
+        replace: "if matches!(packet, Packet::PubRel(_)) || self.closed || (self.kept >= self.version && self.held.is_empty()) {",
+    },
+    Mutant {
+        name: "a restarted program forgets what was lost with an earlier session",
+        file: LEFT,
+        find: "Some(State::Lost) => TakenUp::Lost,",
+        replace: "Some(State::Lost) => TakenUp::New(publish),",
+    },
+    Mutant {
+        name: "a restarted program takes another identifier for what was sent",
+        file: LEFT,
+        find: "            self.free.retain(|free| usize::from(*free) != number);\n",
+        replace: "",
+    },
+    Mutant {
+        name: "what is held for a connection goes out on the next one",
+        file: KEEPING,
+        find: "        self.held.clear();\n",
+        replace: "",
+    },
+    Mutant {
+        name: "a restarted program trusts a session that a CONNECT may have begun",
+        file: ENGINE,
+        find: "self.unanswered = saved.doubtful;",
+        replace: "self.unanswered = false;",
+    },
+    Mutant {
+        name: "the record of the session knows of an end before the outbox does",
+        file: ENGINE,
+        find: "self.out.pop_front().or_else(|| self.keeping.as_mut()?.wish(now.mono).map(Output::Store))",
+        replace: "self.keeping.as_mut().and_then(|keeping| keeping.wish(now.mono)).map(Output::Store).or_else(|| self.out.pop_front())",
     },
 ];

@@ -24,8 +24,8 @@ pub(super) struct Keeping {
     version: u64,
     /// The version that is on disk.
     kept: u64,
-    /// Whether an answer of the store is due.
-    asked: bool,
+    /// The version that the store was asked to write last, if its answer is due.
+    asked: Option<u64>,
     again: Option<Nanos>,
     /// Whether the last attempt failed, and that was told.
     fails: bool,
@@ -45,7 +45,7 @@ impl Keeping {
             saved,
             version: 0,
             kept: 0,
-            asked: false,
+            asked: None,
             again: None,
             fails: false,
             closed: false,
@@ -135,23 +135,33 @@ impl Keeping {
 
     /// What is to be written now. One record at a time is under way: the next one says everything that came meanwhile.
     pub(super) fn wish(&mut self, now: Nanos) -> Option<StoreOp> {
-        let waits = self.asked || self.closed || self.again.is_some_and(|at| now < at);
+        let waits = self.asked.is_some() || self.closed || self.again.is_some_and(|at| now < at);
         if waits || self.kept >= self.version {
             return None;
         }
-        (self.asked, self.again) = (true, None);
+        (self.asked, self.again) = (Some(self.version), None);
         Some(StoreOp::Keep { version: self.version, record: self.saved.encode() })
     }
 
     /// It is written.
     pub(super) fn kept(&mut self, version: u64) {
         self.kept = self.kept.max(version);
-        (self.asked, self.fails) = (false, false);
+        self.answer_came(version);
+        self.fails = false;
+    }
+
+    fn answer_came(&mut self, version: u64) {
+        self.asked = self.asked.filter(|asked| *asked != version);
+    }
+
+    /// The program may be about to end: what has changed is written whatever is under way.
+    pub(super) fn flush(&mut self) {
+        self.asked = self.asked.filter(|asked| *asked == self.version);
     }
 
     /// It could not be written. Gives the error if that is news.
-    pub(super) fn not_kept(&mut self, now: Nanos, error: StoreError) -> Option<StoreError> {
-        self.asked = false;
+    pub(super) fn not_kept(&mut self, now: Nanos, version: u64, error: StoreError) -> Option<StoreError> {
+        self.answer_came(version);
         self.again = Some(now.after(AGAIN));
         if std::mem::replace(&mut self.fails, true) { None } else { Some(error) }
     }

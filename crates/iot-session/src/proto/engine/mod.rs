@@ -172,8 +172,8 @@ impl Engine {
         let Some(keeping) = &mut self.keeping else { return };
         match stored {
             Stored::Kept { version } => keeping.kept(version),
-            Stored::NotKept { error, .. } => {
-                if let Some(error) = keeping.not_kept(now.mono, error) {
+            Stored::NotKept { version, error } => {
+                if let Some(error) = keeping.not_kept(now.mono, version, error) {
                     self.event(Event::Notice(Notice::Storage { error }));
                 }
                 return;

@@ -59,6 +59,9 @@ impl Engine {
             }
         }
         self.done(id, Ok(Receipt::Disconnected));
+        if let Some(keeping) = &mut self.keeping {
+            keeping.flush();
+        }
     }
 
     /// Lets go of everyone who waits for an answer.
