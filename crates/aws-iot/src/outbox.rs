@@ -91,6 +91,9 @@ impl OutboxFile {
     /// [`Client::left_subscriptions`](crate::Client::left_subscriptions) tells what the server goes on sending. With brokers that know
     /// QoS 2 (AWS IoT Core does not) its messages are kept like those of QoS 1, and are exactly once across restarts.
     ///
+    /// Subscriptions whose streams are still held when the client is closed stay at the server; a stream that is dropped before
+    /// unsubscribes.
+    ///
     /// For sessions that outlive their connections: [`session_expiry`](crate::Builder::session_expiry), in MQTT 3.1.1
     /// [`clean_start(false)`](crate::Builder::clean_start). Default: no.
     #[must_use]

@@ -494,3 +494,18 @@ fn at_a_disconnect_what_has_changed_is_written_whatever_is_under_way() {
     answer(&mut rig, Stored::Kept { version: last });
     assert!(wish(&mut rig).is_none());
 }
+
+#[test]
+fn where_nothing_is_kept_the_next_run_takes_an_identifier_that_the_server_may_know() {
+    let run = || {
+        let mut rig = Rig::new(lasting(Version::V5));
+        rig.connect();
+        rig.op(message("a", "x", QoS::ExactlyOnce));
+        let sent = rig.sent_names();
+        assert!(rig.wishes.is_empty());
+        sent
+    };
+    // So QoS 2 is not guaranteed then, which is what the table of guarantees says.
+    assert_eq!(run(), run());
+    assert_eq!(run(), ["PUBLISH 1"]);
+}

@@ -17,6 +17,7 @@ const KEEPING: &str = "crates/iot-session/src/proto/engine/keeping.rs";
 const LEFT: &str = "crates/iot-session/src/proto/outgoing/left.rs";
 const OUTGOING: &str = "crates/iot-session/src/proto/outgoing/mod.rs";
 const SLOT: &str = "crates/iot-session/src/proto/outgoing/slot.rs";
+const LINK: &str = "crates/iot-session/src/proto/engine/link.rs";
 const ENGINE: &str = "crates/iot-session/src/proto/engine/mod.rs";
 const RECEIVED: &str = "crates/iot-session/src/proto/engine/received.rs";
 const RETRY: &str = "crates/iot-session/src/layers/retry.rs";
@@ -82,13 +83,13 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a session that an unanswered CONNECT may have begun is trusted",
-        file: ENGINE,
+        file: LINK,
         find: "let certain = !std::mem::take(&mut self.unanswered);",
         replace: "let certain = !std::mem::take(&mut self.unanswered) || self.had_session;",
     },
     Mutant {
         name: "a silent link is never tested",
-        file: ENGINE,
+        file: LINK,
         find: "self.keep_alive = KeepAlive::new(keep_alive, now.mono);",
         replace: "self.keep_alive = KeepAlive::new(keep_alive.min(0), now.mono);",
     },

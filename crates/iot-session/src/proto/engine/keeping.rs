@@ -11,8 +11,9 @@ use std::time::Duration;
 use mqtt_codec::{Packet, PacketId, TopicFilter};
 
 use super::super::saved::{SavedSession, Sent};
-use crate::stage::{StoreError, StoreOp};
-use crate::time::Nanos;
+use super::Engine;
+use crate::stage::{Event, Notice, StoreError, StoreOp, Stored};
+use crate::time::{Nanos, Now};
 
 /// From a failed attempt to write to the next one.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -36,6 +37,46 @@ pub(super) struct Keeping {
     filters: BTreeSet<TopicFilter>,
     /// What was asked for on this connection.
     asked_for: HashMap<PacketId, Vec<TopicFilter>>,
+}
+
+impl Engine {
+    /// Sends what makes the server remember or forget a packet identifier, once that is on disk if anything is.
+    pub(super) fn send_kept(&mut self, now: Now, packet: Packet) {
+        self.note();
+        let packet = match &mut self.keeping {
+            Some(keeping) => keeping.hold(packet),
+            None => Some(packet),
+        };
+        if let Some(packet) = packet {
+            self.send(now, packet);
+        }
+    }
+
+    /// Notes which packet identifiers are in use.
+    pub(super) fn note(&mut self) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.in_use(self.outgoing.sent_exactly_once(), self.incoming.received());
+        }
+    }
+
+    /// What the store says of what was to be written.
+    pub(super) fn stored(&mut self, now: Now, stored: Stored) {
+        let Some(keeping) = &mut self.keeping else { return };
+        match stored {
+            Stored::Kept { version } => keeping.kept(version),
+            Stored::NotKept { version, error } => {
+                if let Some(error) = keeping.not_kept(now.mono, version, error) {
+                    self.event(Event::Notice(Notice::Storage { error }));
+                }
+                return;
+            }
+            Stored::Closed(_) => keeping.closed(),
+            _ => return,
+        }
+        while let Some(packet) = self.keeping.as_mut().and_then(|keeping| keeping.release()) {
+            self.send(now, packet);
+        }
+    }
 }
 
 impl Keeping {

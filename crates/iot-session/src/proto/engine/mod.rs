@@ -1,12 +1,12 @@
 //! The innermost stage: one MQTT session over one link at a time.
 
 mod keeping;
+mod link;
 mod operations;
 mod received;
 mod server;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use mqtt_codec::packet::{Ack, ConnAck, Disconnect, Publish};
 use mqtt_codec::{Codec, DecodeError, ErrorKind, Limits, Packet, QoS, ReasonCode, Text};
@@ -18,12 +18,10 @@ use super::options::ConnectOptions;
 use super::outgoing::{Ended, Next, Outgoing};
 use super::saved::SavedSession;
 use keeping::Keeping;
-use server::{Server, text};
+use server::Server;
 
 use crate::error::{ConnectionError, OpError};
-use crate::stage::{
-    Disconnected, Event, Gauges, Input, Link, LinkUp, Notice, OpId, Output, Receipt, Stage, Stored,
-};
+use crate::stage::{Event, Gauges, Input, Link, Notice, OpId, Output, Receipt, Stage};
 use crate::time::{Nanos, Now};
 
 /// The MQTT protocol, client side, both versions: CONNECT and CONNACK, keep-alive, QoS 0, 1 and 2 both ways within a
@@ -148,44 +146,6 @@ impl Engine {
         self.out.push_back(Output::Send(packet.into()));
     }
 
-    /// Sends what makes the server remember or forget a packet identifier, once that is on disk if anything is.
-    fn send_kept(&mut self, now: Now, packet: Packet) {
-        self.note();
-        let packet = match &mut self.keeping {
-            Some(keeping) => keeping.hold(packet),
-            None => Some(packet),
-        };
-        if let Some(packet) = packet {
-            self.send(now, packet);
-        }
-    }
-
-    /// Notes which packet identifiers are in use.
-    fn note(&mut self) {
-        if let Some(keeping) = &mut self.keeping {
-            keeping.in_use(self.outgoing.sent_exactly_once(), self.incoming.received());
-        }
-    }
-
-    /// What the store says of what was to be written.
-    fn stored(&mut self, now: Now, stored: Stored) {
-        let Some(keeping) = &mut self.keeping else { return };
-        match stored {
-            Stored::Kept { version } => keeping.kept(version),
-            Stored::NotKept { version, error } => {
-                if let Some(error) = keeping.not_kept(now.mono, version, error) {
-                    self.event(Event::Notice(Notice::Storage { error }));
-                }
-                return;
-            }
-            Stored::Closed(_) => keeping.closed(),
-            _ => return,
-        }
-        while let Some(packet) = self.keeping.as_mut().and_then(|keeping| keeping.release()) {
-            self.send(now, packet);
-        }
-    }
-
     /// Sends a message, under its alias if its topic has one on this connection. Whoever keeps it keeps it without.
     fn send_publish(&mut self, now: Now, publish: Publish) {
         if self.keeping.is_some() && publish.qos() == QoS::ExactlyOnce {
@@ -197,122 +157,6 @@ impl Engine {
             |publish: &Publish| codec.encoded_len(&publish.clone().into()).is_ok_and(|size| size <= max);
         let publish = self.to_server.shorten(publish, fits);
         self.send(now, publish);
-    }
-
-    // --- the link ---
-
-    fn link_up(&mut self, now: Now, link: LinkUp) {
-        if self.state != State::Down {
-            return;
-        }
-        // A session that was opened here is taken up again if it lasts.
-        let clean_start = self.options.clean_start && !(self.had_session && self.server.session_lasts());
-        let Ok(connect) = self.options.connect(self.client_id.as_ref(), clean_start) else {
-            let what = "the options make no CONNECT; ConnectOptions::validate says why";
-            return self.fail(now, ConnectionError::Protocol(what));
-        };
-        let own = now.mono.after(self.options.connect_timeout);
-        let deadline = link.deadline.map_or(own, |deadline| deadline.min(own));
-        self.state = State::Connecting { deadline };
-        self.clean_start = clean_start;
-        self.incoming.restart();
-        self.from_server.restart();
-        match &mut self.keeping {
-            Some(keeping) if keeping.is_in_use() => {
-                keeping.doubtful(true);
-                self.send_kept(now, connect.into());
-            }
-            _ => self.send(now, connect),
-        }
-    }
-
-    /// Hangs up and tells why.
-    fn fail(&mut self, now: Now, error: ConnectionError) {
-        self.out.push_back(Output::Hangup);
-        self.lost(now, error);
-    }
-
-    /// The link is gone, by our hand or another's.
-    fn lost(&mut self, now: Now, error: ConnectionError) {
-        let was = std::mem::replace(&mut self.state, State::Down);
-        let was_up = was == State::Up;
-        // A refusal is an answer.
-        let refused = matches!(error, ConnectionError::Refused { .. });
-        self.unanswered |= matches!(was, State::Connecting { .. }) && !refused;
-        self.keep_alive = KeepAlive::off();
-        let lasts = self.server.session_lasts();
-        if !lasts {
-            self.incoming.session_lost();
-        }
-        let by_server = was_up && may_be_the_fault_of_a_message(&error);
-        let ended = self.outgoing.link_lost(now.mono, by_server, lasts);
-        self.tell(ended);
-        if let Some(keeping) = &mut self.keeping {
-            keeping.link_lost();
-            keeping.doubtful(self.unanswered);
-            self.note();
-        }
-        self.event(Event::Disconnected(Disconnected::new(error.clone())));
-        if let Some(op) = self.connect.take() {
-            self.done(op, Err(OpError::Connect(error)));
-        }
-    }
-
-    fn connack(&mut self, now: Now, connack: &ConnAck) {
-        if connack.reason != ReasonCode::Success {
-            let says = connack.properties.as_ref();
-            return self.fail(
-                now,
-                ConnectionError::Refused {
-                    reason: connack.reason,
-                    message: text(says.reason_string()),
-                    server_reference: says.server_reference().map(Arc::from),
-                },
-            );
-        }
-        if connack.session_present && self.clean_start {
-            // [MQTT-3.2.2-2]
-            return self.fail(
-                now,
-                ConnectionError::Protocol("a session is present although a clean start was asked for"),
-            );
-        }
-        let keep_alive = connack.properties.as_ref().server_keep_alive().unwrap_or(self.options.keep_alive);
-        self.server = Server::new(connack, &self.options);
-        self.keep_alive = KeepAlive::new(keep_alive, now.mono);
-        self.state = State::Up;
-        self.had_session = true;
-        let assigned = text(connack.properties.as_ref().assigned_client_identifier());
-        self.client_id = assigned.or(self.client_id.take());
-        if let Some(keeping) = &mut self.keeping {
-            let client_id = self.client_id.clone().or_else(|| Text::try_from(self.options.client_id()).ok());
-            keeping.session(client_id);
-            keeping.doubtful(false);
-            if !connack.session_present {
-                keeping.session_lost();
-            }
-        }
-        self.to_server.restart(self.server.topic_aliases);
-        let certain = !std::mem::take(&mut self.unanswered);
-        let connected = self.server.connected(connack, keep_alive, certain);
-        if connack.session_present {
-            if !certain {
-                let ended = self.outgoing.session_doubted();
-                self.tell(ended);
-            }
-            self.outgoing.session_resumed();
-        } else {
-            // Before the news of the connection: whoever issues them again knows by then what there is.
-            self.incoming.session_lost();
-            let ended = self.outgoing.session_lost(now.mono);
-            self.tell(ended);
-        }
-        self.note();
-        self.event(Event::Connected(connected.clone()));
-        if let Some(op) = self.connect.take() {
-            self.done(op, Ok(Receipt::Connected(connected)));
-        }
-        self.send_publications(now);
     }
 
     /// Sends what may go out: first what the connection before left unacknowledged, in the original order
@@ -450,23 +294,5 @@ impl Stage for Engine {
 
     fn gauges(&self, gauges: &mut Gauges) {
         gauges.in_flight = gauges.in_flight.saturating_add(self.outgoing.in_flight());
-    }
-}
-
-/// Whether a server that ends the connection like this may have meant something that it was sent.
-fn may_be_the_fault_of_a_message(error: &ConnectionError) -> bool {
-    match error {
-        ConnectionError::Link(error) => error.is_by_peer(),
-        ConnectionError::Server { reason, .. } => !matches!(
-            reason,
-            // The server says that it has other reasons.
-            ReasonCode::SessionTakenOver
-                | ReasonCode::ServerShuttingDown
-                | ReasonCode::KeepAliveTimeout
-                | ReasonCode::UseAnotherServer
-                | ReasonCode::ServerMoved
-                | ReasonCode::MaximumConnectTime
-        ),
-        _ => false,
     }
 }
