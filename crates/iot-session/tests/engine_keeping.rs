@@ -509,3 +509,44 @@ fn where_nothing_is_kept_the_next_run_takes_an_identifier_that_the_server_may_kn
     assert_eq!(run(), run());
     assert_eq!(run(), ["PUBLISH 1"]);
 }
+
+/// A record with an identifier in use.
+fn in_use() -> SavedSession {
+    let mut rig = fresh(lasting(Version::V5));
+    connect(&mut rig, false);
+    from_the_outbox(&mut rig, 7, "x");
+    write(&mut rig)
+}
+
+#[test]
+fn a_disk_that_fails_or_is_slow_keeps_nobody_offline() {
+    let mut rig = resumed(lasting(Version::V5), &in_use());
+    rig.op(Op::CONNECT);
+    rig.link_up();
+    let (version, _) = wish(&mut rig).unwrap();
+    assert!(rig.sent().is_empty());
+    answer(&mut rig, Stored::NotKept { version, error: full() });
+    assert!(matches!(rig.sent().as_slice(), [Packet::Connect(_)]));
+    rig.receive(ConnAck::new(true, ReasonCode::Success));
+    assert_eq!(rig.connections().len(), 1);
+
+    let mut rig = resumed(lasting(Version::V5), &in_use());
+    rig.op(Op::CONNECT);
+    rig.link_up();
+    wish(&mut rig).unwrap();
+    assert_eq!(rig.advance(std::time::Duration::from_millis(999)), 0);
+    assert!(rig.sent().is_empty());
+    rig.advance(std::time::Duration::from_millis(1));
+    assert!(matches!(rig.sent().as_slice(), [Packet::Connect(_)]));
+}
+
+#[test]
+fn a_server_that_answers_before_it_is_asked_ends_the_connection() {
+    let mut rig = resumed(lasting(Version::V5), &in_use());
+    rig.op(Op::CONNECT);
+    rig.link_up();
+    rig.receive(ConnAck::new(true, ReasonCode::Success));
+    assert!(matches!(rig.why(), iot_session::ConnectionError::Protocol("CONNACK before CONNECT")));
+    write(&mut rig);
+    assert!(rig.sent().is_empty());
+}

@@ -2,7 +2,7 @@
 //!
 //! Four packets make the server remember or forget a packet identifier: PUBLISH and PUBREC of a QoS 2 message, PUBREL,
 //! PUBCOMP. Each is held back until the record that says so is on disk. So is a CONNECT while identifiers are in use, since it may
-//! begin another session without anybody being told. All else passes them by: only packets of one quality of service have an order
+//! begin another session without anybody being told; but a disk that fails, or is slow, keeps nobody offline. All else passes them by: only packets of one quality of service have an order
 //! among themselves (section 4.6).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -17,6 +17,8 @@ use crate::time::{Nanos, Now};
 
 /// From a failed attempt to write to the next one.
 const AGAIN: Duration = Duration::from_secs(1);
+/// So long a CONNECT waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -32,6 +34,8 @@ pub(super) struct Keeping {
     fails: bool,
     /// The store is gone.
     closed: bool,
+    /// Until when CONNECT is held.
+    connect_at: Option<Nanos>,
     /// What waits for which version, in order.
     held: VecDeque<(u64, Packet)>,
     filters: BTreeSet<TopicFilter>,
@@ -68,13 +72,28 @@ impl Engine {
                 if let Some(error) = keeping.not_kept(now.mono, version, error) {
                     self.event(Event::Notice(Notice::Storage { error }));
                 }
-                return;
             }
             Stored::Closed(_) => keeping.closed(),
             _ => return,
         }
-        while let Some(packet) = self.keeping.as_mut().and_then(|keeping| keeping.release()) {
+        self.send_released(now);
+    }
+
+    /// Sends what need not be held any longer.
+    pub(super) fn send_released(&mut self, now: Now) {
+        while let Some(packet) = self.keeping.as_mut().and_then(|keeping| keeping.release(now.mono)) {
             self.send(now, packet);
+        }
+    }
+
+    /// Sends CONNECT, which may begin another session under the identifiers that are in use.
+    pub(super) fn send_connect(&mut self, now: Now, connect: Packet) {
+        let connect = match &mut self.keeping {
+            Some(keeping) if keeping.is_in_use() => keeping.hold_connect(now.mono, connect),
+            _ => Some(connect),
+        };
+        if let Some(connect) = connect {
+            self.send(now, connect);
         }
     }
 }
@@ -90,13 +109,14 @@ impl Keeping {
             again: None,
             fails: false,
             closed: false,
+            connect_at: None,
             held: VecDeque::new(),
             asked_for: HashMap::new(),
         }
     }
 
     /// Whether the server may know identifiers.
-    pub(super) fn is_in_use(&self) -> bool {
+    fn is_in_use(&self) -> bool {
         self.saved.outgoing.iter().any(|sent| sent.id.is_some()) || !self.saved.incoming.is_empty()
     }
 
@@ -109,7 +129,7 @@ impl Keeping {
     }
 
     /// Notes which identifiers are in use.
-    pub(super) fn in_use(&mut self, outgoing: Vec<Sent>, incoming: Vec<PacketId>) {
+    fn in_use(&mut self, outgoing: Vec<Sent>, incoming: Vec<PacketId>) {
         self.change(|saved| &mut saved.outgoing, outgoing);
         self.change(|saved| &mut saved.incoming, incoming);
     }
@@ -154,11 +174,12 @@ impl Keeping {
     /// The connection is gone, and what was held for it.
     pub(super) fn link_lost(&mut self) {
         self.held.clear();
+        self.connect_at = None;
         self.asked_for.clear();
     }
 
     /// Holds a packet until what was noted is on disk. Gives it back if it is, and nothing is held.
-    pub(super) fn hold(&mut self, packet: Packet) -> Option<Packet> {
+    fn hold(&mut self, packet: Packet) -> Option<Packet> {
         if self.closed || (self.kept >= self.version && self.held.is_empty()) {
             return Some(packet);
         }
@@ -167,9 +188,27 @@ impl Keeping {
     }
 
     /// The next packet that need not be held any longer.
-    pub(super) fn release(&mut self) -> Option<Packet> {
+    fn release(&mut self, now: Nanos) -> Option<Packet> {
         let (version, _) = self.held.front()?;
-        if *version <= self.kept || self.closed { Some(self.held.pop_front()?.1) } else { None }
+        let has_waited = self.connect_at.is_some_and(|at| at <= now);
+        if *version > self.kept && !self.closed && !has_waited {
+            return None;
+        }
+        self.connect_at = None;
+        Some(self.held.pop_front()?.1)
+    }
+
+    /// Holds a CONNECT until it is on disk that the session is in doubt.
+    fn hold_connect(&mut self, now: Nanos, connect: Packet) -> Option<Packet> {
+        self.doubtful(true);
+        let connect = self.hold(connect);
+        self.connect_at = connect.is_none().then(|| now.after(PATIENCE));
+        connect
+    }
+
+    /// Whether CONNECT did not go out yet.
+    pub(super) fn holds_connect(&self) -> bool {
+        self.connect_at.is_some()
     }
 
     // --- the store ---
@@ -185,7 +224,7 @@ impl Keeping {
     }
 
     /// It is written.
-    pub(super) fn kept(&mut self, version: u64) {
+    fn kept(&mut self, version: u64) {
         self.kept = self.kept.max(version);
         self.answer_came(version);
         self.fails = false;
@@ -201,18 +240,19 @@ impl Keeping {
     }
 
     /// It could not be written. Gives the error if that is news.
-    pub(super) fn not_kept(&mut self, now: Nanos, version: u64, error: StoreError) -> Option<StoreError> {
+    fn not_kept(&mut self, now: Nanos, version: u64, error: StoreError) -> Option<StoreError> {
         self.answer_came(version);
         self.again = Some(now.after(AGAIN));
+        self.connect_at = self.connect_at.map(|_| now);
         if std::mem::replace(&mut self.fails, true) { None } else { Some(error) }
     }
 
     /// The store is gone. What this run knows it goes on by; the next one will not know of it.
-    pub(super) fn closed(&mut self) {
+    fn closed(&mut self) {
         (self.closed, self.again) = (true, None);
     }
 
     pub(super) fn deadline(&self) -> Option<Nanos> {
-        self.again
+        self.again.into_iter().chain(self.connect_at).min()
     }
 }

@@ -29,13 +29,7 @@ impl Engine {
         self.clean_start = clean_start;
         self.incoming.restart();
         self.from_server.restart();
-        match &mut self.keeping {
-            Some(keeping) if keeping.is_in_use() => {
-                keeping.doubtful(true);
-                self.send_kept(now, connect.into());
-            }
-            _ => self.send(now, connect),
-        }
+        self.send_connect(now, connect.into());
     }
 
     /// Hangs up and tells why.
@@ -71,6 +65,9 @@ impl Engine {
     }
 
     pub(super) fn connack(&mut self, now: Now, connack: &ConnAck) {
+        if self.keeping.as_ref().is_some_and(|keeping| keeping.holds_connect()) {
+            return self.fail(now, ConnectionError::Protocol("CONNACK before CONNECT"));
+        }
         if connack.reason != ReasonCode::Success {
             let says = connack.properties.as_ref();
             return self.fail(

@@ -107,6 +107,9 @@ impl Engine {
     /// For sessions that outlive their connections. With an empty client identifier in the options the saved one is used; a session
     /// of another client identifier is not taken up, and its messages end with [`OpError::Interrupted`].
     ///
+    /// While the record cannot be written QoS 2 messages wait, either way; all others go on, and so do attempts to connect. QoS 2
+    /// messages go without topic aliases.
+    ///
     /// The contents of messages are not in it: the [`Outbox`](crate::layers::Outbox) around has them, if it
     /// [keeps QoS 2](crate::layers::Outbox::exactly_once), and issues them again.
     #[must_use]
@@ -226,6 +229,7 @@ impl Engine {
     // --- time ---
 
     fn timeout(&mut self, now: Now) {
+        self.send_released(now);
         while let Some(op) = self.outgoing.pop_timed_out(now.mono) {
             self.done(op, Err(OpError::TimedOut));
         }

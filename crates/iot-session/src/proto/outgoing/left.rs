@@ -52,11 +52,13 @@ impl Left {
         }
     }
 
-    fn entry(&self, id: PacketId) -> Option<EntryId> {
-        self.0
-            .iter()
-            .find(|(_, state)| matches!(state, State::Under(under) if *under == id))
-            .map(|(entry, _)| *entry)
+    /// The entries of those that go on, by identifier.
+    fn entries(&self) -> HashMap<PacketId, EntryId> {
+        let under = |(entry, state): (&EntryId, &State)| match state {
+            State::Under(id) => Some((*id, *entry)),
+            State::Completed(_) | State::Lost => None,
+        };
+        self.0.iter().filter_map(under).collect()
     }
 }
 
@@ -118,9 +120,10 @@ impl Outgoing {
 
     /// The QoS 2 messages that the server knows, and those of an earlier run that are settled and were not issued yet.
     pub(in crate::proto) fn sent_exactly_once(&self) -> Vec<Sent> {
+        let left = self.left.entries();
         let entry = |slot: &Slot, id| match slot.op {
             Some(op) => Some(EntryId(op.seq())).filter(|_| op.owner() == Owner::OUTBOX),
-            None => self.left.entry(id),
+            None => left.get(&id).copied(),
         };
         let sent = |number: u16| {
             let id = super::id(number)?;
