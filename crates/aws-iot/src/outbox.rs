@@ -108,7 +108,7 @@ impl OutboxFile {
         let damaged = store.set_aside().map(Path::to_owned);
         let write = WriteOptions::default().durability(self.durability);
         let (found, disk) = storage::open(store, write).map_err(Error::Outbox)?;
-        let session = self.keep_session.then(|| found.session().clone());
+        let session = self.keep_session.then(|| found.session());
         let layer = Outbox::new(found)
             .exactly_once(self.keep_session)
             .max_messages(self.max_messages)

@@ -550,3 +550,19 @@ fn a_server_that_answers_before_it_is_asked_ends_the_connection() {
     write(&mut rig);
     assert!(rig.sent().is_empty());
 }
+
+#[test]
+fn a_late_answer_to_an_earlier_record_sets_no_timer() {
+    let mut rig = fresh(lasting(Version::V5));
+    rig.op(Op::CONNECT);
+    rig.accept(false);
+    let (early, _) = wish(&mut rig).unwrap();
+    from_the_outbox(&mut rig, 7, "x");
+    rig.op(Op::Disconnect);
+    let (late, _) = wish(&mut rig).unwrap();
+    answer(&mut rig, Stored::NotKept { version: early, error: full() });
+    assert_eq!(rig.advance(secs(3600)), 0);
+    answer(&mut rig, Stored::Kept { version: late });
+    assert_eq!(rig.advance(secs(3600)), 0);
+    assert!(wish(&mut rig).is_none());
+}

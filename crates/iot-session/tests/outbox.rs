@@ -691,3 +691,14 @@ fn a_record_of_the_session_of_a_newer_form_is_an_error() {
     let error = found.add(EntryId::SESSION, &Bytes::from_static(&[2])).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Newer);
 }
+
+#[test]
+fn a_number_that_the_record_of_the_session_has_is_given_to_no_new_message() {
+    // Entry 1 was sent and has ended; the record that knows of its end was not written.
+    let mut disk = std::collections::BTreeMap::new();
+    disk.insert(EntryId::SESSION, one_was_sent());
+    assert_eq!(found(&disk).session().in_flight(), (1, 0), "its identifier stays taken");
+    let mut desk = Desk::on(disk, exactly_once);
+    publish_with(&mut desk, twice("new"));
+    assert!(desk.disk.contains_key(&EntryId(2)) && !desk.disk.contains_key(&EntryId(1)));
+}

@@ -322,7 +322,7 @@ fn outbox(
             }
         }
     }));
-    let saved = found.session().clone();
+    let saved = found.session();
     let layer = Outbox::new(found)
         .exactly_once(true)
         .max_messages(settings.queue)

@@ -11,4 +11,5 @@ pub mod net;
 pub mod plan;
 pub mod random;
 pub mod shrink;
+pub mod watchdog;
 pub mod world;

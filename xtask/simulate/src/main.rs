@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use clap::Parser;
 use simulate::plan::Plan;
 use simulate::shrink::shrink;
+use simulate::watchdog::Watchdog;
 use simulate::world::{Report, run};
 
 /// Runs the client, a model of a broker and an adversary on one virtual clock, once for each seed.
@@ -95,6 +96,7 @@ fn seeds(options: &Options) -> Result<bool, String> {
     let jobs =
         options.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let (next, stop, sums) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(Sums::default()));
+    let watchdog = Watchdog::default();
     let work = || -> Result<(), String> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -102,14 +104,28 @@ fn seeds(options: &Options) -> Result<bool, String> {
                 return Ok(());
             }
             let seed = options.from.wrapping_add(number);
+            watchdog.begins(seed);
             let report = run(&plan(options, seed))?;
+            watchdog.ends(seed);
             if !report.faults.is_empty() && options.quick {
                 stop.store(true, Ordering::Relaxed);
             }
             sums.lock().unwrap_or_else(PoisonError::into_inner).add(seed, report);
         }
     };
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
+        // A thread that spins cannot be stopped, but for the process.
+        scope.spawn(|| {
+            let is_done = is_done;
+            if let Some(seed) = watchdog.watch(&is_done) {
+                let steps = options.steps;
+                println!("seed {seed} fails: cargo xtask simulate --seeds 1 --from {seed} --steps {steps}");
+                println!("  it does not end: something is due at each instant, and time stands still");
+                std::process::exit(1);
+            }
+        });
+        let _done = done;
         let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a run panicked".to_owned())?)
     })?;

@@ -67,6 +67,9 @@ pub(crate) struct World {
     pub(crate) exchange: Arc<Mutex<Exchange>>,
     pub(crate) ledger: Ledger,
     disk: MemoryDisk,
+    disk_is_full: bool,
+    /// Whether a process was killed while its disk was full.
+    pub(crate) killed_with_a_full_disk: bool,
     device: Option<Device>,
     runs: u64,
     pub(crate) report: Report,
@@ -83,6 +86,8 @@ impl World {
             exchange,
             ledger: Ledger::default(),
             disk: MemoryDisk::new(),
+            disk_is_full: false,
+            killed_with_a_full_disk: false,
             device: None,
             runs: 0,
             report: Report::default(),
@@ -99,7 +104,7 @@ impl World {
                 latency: Duration::from_millis(self.settings.latency),
             };
             // A disk that fails when the process starts is another matter: it is not started then.
-            self.disk.fail_with(None);
+            self.fill_disk(false);
             let mut device = Device::boot(&self.settings, self.runs, dialer, &self.disk, &self.ledger)?;
             device.connect();
             self.device = Some(device);
@@ -144,6 +149,7 @@ impl World {
             What::Crash { keeps } => {
                 if let Some(device) = self.device.take() {
                     device.kill();
+                    self.killed_with_a_full_disk |= self.disk_is_full;
                     self.disk.crash_keeping(keeps);
                 }
             }
@@ -180,12 +186,15 @@ impl World {
                     Exchange::lock(&exchange).closed = false;
                 });
             }
-            What::DiskFull(full) => {
-                self.disk.fail_with(full.then(|| StoreError::new(StoreErrorKind::Full, "the disk is full")));
-            }
+            What::DiskFull(full) => self.fill_disk(full),
             What::CalendarJump(seconds) => clock::jump(seconds),
         }
         Ok(())
+    }
+
+    fn fill_disk(&mut self, full: bool) {
+        self.disk_is_full = full;
+        self.disk.fail_with(full.then(|| StoreError::new(StoreErrorKind::Full, "the disk is full")));
     }
 
     /// Bounds hold at any time.
@@ -209,7 +218,7 @@ impl World {
         if let Some(link) = self.broker.lock().link() {
             link.spare();
         }
-        self.disk.fail_with(None);
+        self.fill_disk(false);
         let device = self.device()?;
         device.resume_all();
         device.connect();

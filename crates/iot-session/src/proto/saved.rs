@@ -80,6 +80,15 @@ impl SavedSession {
         Self { outgoing, ..Self::default() }
     }
 
+    /// Without what was settled and has left the store. What has left it and is not settled is given up.
+    pub(crate) fn with_entries(mut self, exists: impl Fn(EntryId) -> bool) -> Self {
+        for sent in &mut self.outgoing {
+            sent.entry = sent.entry.filter(|entry| exists(*entry));
+        }
+        self.outgoing.retain(|sent| sent.id.is_some() || sent.entry.is_some());
+        self
+    }
+
     /// Where the contents of the QoS 2 messages are that were sent.
     pub(crate) fn entries(&self) -> impl Iterator<Item = EntryId> {
         self.outgoing.iter().filter_map(|sent| sent.entry)

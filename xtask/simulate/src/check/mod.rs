@@ -29,7 +29,7 @@ pub(crate) fn all(world: &mut World, unreleased: usize) {
         outgoing::ends(&book, &mut faults);
         outgoing::at_least_once(world, &book, &broker.seen, &mut faults);
         outgoing::what_was_not_sent(world, &book, &broker.seen, &mut faults);
-        outgoing::at_most_once(&book, &broker.seen, &mut faults);
+        outgoing::at_most_once(world, &book, &broker.seen, &mut faults);
         faults.extend(outgoing::released(&book, unreleased));
         outgoing::order(&book, &broker.seen, &mut faults);
         received::once(&book, &mut faults);

@@ -150,8 +150,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the outbox gives a new message the number of an old one",
         file: OUTBOX,
-        find: "next: next.max(EntryId(1)),",
-        replace: "next: next.min(EntryId(1)).max(EntryId(1)),",
+        find: ".fold(next.max(EntryId(1)), EntryId::max)",
+        replace: ".fold(EntryId(1), EntryId::max)",
     },
     Mutant {
         name: "a dropped stream leaves its subscription at the server",
@@ -196,9 +196,9 @@ pub const MUTANTS: &[Mutant] = &[
         replace: "self.unanswered = false;",
     },
     Mutant {
-        name: "the record of the session knows of an end before the outbox does",
-        file: ENGINE,
-        find: "self.out.pop_front().or_else(|| self.keeping.as_mut()?.wish(now.mono).map(Output::Store))",
-        replace: "self.keeping.as_mut().and_then(|keeping| keeping.wish(now.mono)).map(Output::Store).or_else(|| self.out.pop_front())",
+        name: "the record leaves out what is settled and was not issued again",
+        file: LEFT,
+        find: ".chain(settled)",
+        replace: ".chain(settled.into_iter().take(0))",
     },
 ];

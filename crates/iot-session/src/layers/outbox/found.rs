@@ -87,10 +87,11 @@ impl Found {
         Ok(())
     }
 
-    /// What is kept of the session, for [`Engine::keeping`](crate::proto::Engine::keeping).
+    /// What is kept of the session, for [`Engine::keeping`](crate::proto::Engine::keeping): once all entries were noted.
     #[must_use]
-    pub fn session(&self) -> &SavedSession {
-        &self.session
+    pub fn session(&self) -> SavedSession {
+        let exists = |id: EntryId| self.entries.binary_search_by_key(&id, |left| left.id).is_ok();
+        self.session.clone().with_entries(exists)
     }
 
     /// How many messages there are.

@@ -96,7 +96,8 @@ impl Keeper {
             config,
             phase: Phase::Offline,
             book,
-            next: next.max(EntryId(1)),
+            // No number comes twice, nor one that the record of the session still has.
+            next: sent.iter().map(|id| id.next()).fold(next.max(EntryId(1)), EntryId::max),
             left: entries,
             appending: VecDeque::new(),
             appending_bytes: 0,

@@ -253,6 +253,8 @@ impl Keeping {
     }
 
     pub(super) fn deadline(&self) -> Option<Nanos> {
-        self.again.into_iter().chain(self.connect_at).min()
+        // Only where the store would be asked then.
+        let asks = self.asked.is_none() && self.kept < self.version;
+        self.again.filter(|_| asks).into_iter().chain(self.connect_at).min()
     }
 }
