@@ -188,6 +188,32 @@ fn a_renewal_without_an_answer_times_out_but_what_was_in_force_stays_wanted() {
 }
 
 #[test]
+fn a_renewal_without_an_answer_is_asked_for_again_so_that_a_refusal_is_noticed() {
+    let mut rig = with_filters(1);
+    rig.op(subscribe(filters(1)));
+    let late = rig.asked().remove(0);
+    rig.advance(secs(5));
+    let again = rig.asked().remove(0);
+    assert_eq!(again.filters, ["f/0"]);
+    // Nobody hears this one any more.
+    rig.answer(&late, &[NO]);
+    assert_eq!(rig.subscribed(), 0, "nobody knows");
+    assert!(rig.notices().is_empty());
+    rig.answer(&again, &[NO]);
+    assert!(matches!(rig.notices().as_slice(), [iot_session::stage::Notice::Quarantined { .. }]));
+    // A server that never answers is asked three times more.
+    let mut rig = with_filters(1);
+    rig.op(subscribe(filters(1)));
+    let asked: usize = (0..10)
+        .map(|_| {
+            rig.advance(secs(5));
+            rig.asked().len()
+        })
+        .sum();
+    assert_eq!(asked, 1 + 3);
+}
+
+#[test]
 fn an_unsubscribe_without_an_answer_times_out_and_is_sent_again_on_the_next_connection() {
     let mut rig = with_filters(2);
     let op = rig.op(unsubscribe(["f/0"]));

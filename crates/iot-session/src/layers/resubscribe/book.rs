@@ -10,6 +10,9 @@ use super::pending::{Pending, Waiter};
 use crate::error::OpError;
 use crate::stage::{Granted, Notice, Op, OpId, Quarantine, SubscribeOp, UnsubscribeOp};
 
+/// So often a filter is asked for again on a connection on which the server does not answer.
+const SILENCES: u8 = 3;
+
 #[derive(Debug, Default)]
 pub(super) struct Book {
     filters: BTreeMap<TopicFilter, Entry>,
@@ -263,7 +266,7 @@ impl Book {
 
     fn landed(&mut self, kind: Kind, part: Part, reason: ReasonCode, message: Option<&Text>) {
         let Some(entry) = self.filters.get_mut(&part.filter) else { return };
-        (entry.strikes, entry.alone) = (0, false);
+        (entry.strikes, entry.silences, entry.alone) = (0, 0, false);
         match (kind, reason.is_error()) {
             (Kind::Subscribe, false) => {
                 set_server(entry, Server::Has(part.options), &mut self.acknowledged);
@@ -286,14 +289,20 @@ impl Book {
         self.over(part, &Ok(reason), message);
     }
 
-    /// The server does not answer a packet, but the connection lives on: what it made of the filters, nobody knows.
+    /// The server does not answer a packet, but the connection lives on: what it made of the filters, nobody knows. Those that the
+    /// application believes to have are asked for again, a few times: a late refusal would go unnoticed.
     pub(super) fn unanswered(&mut self, number: u64) {
-        let Some(Flight { parts, .. }) = self.flights.remove(&number) else { return };
+        let Some(Flight { kind, parts, .. }) = self.flights.remove(&number) else { return };
         for part in parts {
             let Some(entry) = self.filters.get_mut(&part.filter) else { continue };
             set_server(entry, Server::Unknown, &mut self.acknowledged);
             if entry.turn == Turn::Sent && !entry.confirmed {
                 entry.wanted = None;
+            }
+            let again = kind == Kind::Subscribe && entry.wanted.is_some() && entry.silences < SILENCES;
+            if again && entry.turn == Turn::Sent {
+                entry.silences = entry.silences.saturating_add(1);
+                entry.turn = Turn::SentAndDue;
             }
             self.over(part, &Err(OpError::TimedOut), None);
         }

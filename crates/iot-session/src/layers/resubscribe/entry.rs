@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) alone: bool,
     /// How often in a row the server ended the connection instead of answering.
     pub(super) strikes: u8,
+    /// How often in a row the server did not answer although the connection lived on.
+    pub(super) silences: u8,
     /// Who waits for what is to be sent; who waits for what was sent is with the packet.
     pub(super) waiters: Vec<Waiter>,
 }
@@ -80,6 +82,7 @@ impl Entry {
             recovering: false,
             alone: false,
             strikes: 0,
+            silences: 0,
             waiters: Vec::new(),
         }
     }
