@@ -337,3 +337,26 @@ async fn a_wrong_setup_fails_the_attempt_before_anything_is_dialled() {
     let error = tls.connect(&attempt).await.unwrap_err();
     assert!(error.kind() == ConnectErrorKind::Configuration && error.is_retryable(), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_key_of_another_certificate_fails_the_attempt_before_anything_is_dialled() {
+    let device = Device::new();
+    let inner =
+        from_fn(async |_: Attempt| -> Result<tokio::io::Empty, _> { panic!("nothing is to be dialled") })
+            .with_endpoint("broker.example", 8883);
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    let identity = Identity::new(Material::bytes(device.certificate.as_str()), Material::bytes(other));
+    for provider in providers() {
+        let options =
+            TlsOptions::new(device.ca.anchors()).identity(identity.clone()).provider(provider.clone());
+        let error =
+            Tls::new(inner.clone(), options).connect(&Attempt::within(1, Duration::from_secs(20))).await;
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.phase()), (ConnectErrorKind::Configuration, Phase::Tls));
+        assert!(!error.is_retryable());
+        assert!(
+            error.to_string().contains("it is not the key of the certificate from the given bytes"),
+            "{error}"
+        );
+    }
+}

@@ -14,16 +14,16 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Ca, TLS12, TLS13, parameters, providers, rsa, sec1};
+use common::{Ca, TLS12, TLS13, parameters, providers, rsa, sec1, self_signed_server};
 use iot_transport::tls::rustls::HandshakeKind;
-use iot_transport::tls::rustls::ServerConfig;
 use iot_transport::tls::rustls::crypto::CryptoProvider;
 use iot_transport::tls::rustls::time_provider::TimeProvider;
+use iot_transport::tls::rustls::{ServerConfig, SupportedProtocolVersion};
 use iot_transport::{
     Attempt, BoxConnector, ConnectError, ConnectErrorKind as Kind, Connector, Identity, Material, Phase, Tcp,
     Tls, TlsOptions, TrustAnchors, explain_io, from_fn,
 };
-use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, date_time_ymd};
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P384_SHA384, date_time_ymd};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
@@ -78,6 +78,11 @@ fn over_a_pipe(options: TlsOptions) -> (impl Connector, DuplexStream) {
         std::future::ready(Ok(ours.lock().unwrap().take().unwrap()))
     });
     (Tls::new(inner.with_endpoint("broker.example", 8883), options), theirs)
+}
+
+/// Every crypto provider with every version of TLS.
+fn everywhere() -> impl Iterator<Item = (Arc<CryptoProvider>, &'static [&'static SupportedProtocolVersion])> {
+    providers().into_iter().flat_map(|provider| [TLS12, TLS13].map(|versions| (provider.clone(), versions)))
 }
 
 async fn refusal(connector: impl Connector) -> ConnectError {
@@ -158,9 +163,9 @@ async fn files_are_read_again_for_each_attempt_and_sessions_resume_while_they_st
 #[tokio::test]
 async fn a_server_of_another_name_or_ca_is_refused_with_what_it_showed() {
     let ca = Ca::new();
-    for provider in providers() {
+    for (provider, versions) in everywhere() {
         let names = parameters(&["a.example", "*.b.example", "127.0.0.1"]);
-        let port = echo_server(ca.server(&provider, TLS13, &names, None)).await;
+        let port = echo_server(ca.server(&provider, versions, &names, None)).await;
         let tcp = Tcp::new("127.0.0.1", port);
 
         echoes(Tls::new(tcp.clone(), options(&ca, &provider).server_name("x.b.example"))).await;
@@ -175,11 +180,53 @@ async fn a_server_of_another_name_or_ca_is_refused_with_what_it_showed() {
             )
         );
 
-        let stranger = TlsOptions::new(Ca::new().anchors()).provider(provider.clone());
-        let error = refusal(Tls::new(tcp, stranger)).await;
-        assert_eq!(error.kind(), Kind::CertificateRejected);
-        // The strangers' CA has the same name, so that only the signature tells them apart.
-        assert!(error.reason().contains("pass the CA that signed it"), "{error}");
+        for (stranger, expected) in [
+            (
+                Ca::named("another CA"),
+                "the server's certificate is signed by a CA that is not among the trust anchors; pass the CA \
+                 that signed it, or find out who answers there",
+            ),
+            // This one has the same name, so that only the signature tells them apart.
+            (
+                Ca::new(),
+                "a signature in the server's certificate chain is wrong: a CA among the trust anchors has the \
+                 right name and another key; pass the CA that signed it",
+            ),
+        ] {
+            let error = refusal(Tls::new(tcp.clone(), options(&stranger, &provider))).await;
+            assert_eq!((error.kind(), error.is_retryable()), (Kind::CertificateRejected, false));
+            assert_eq!(error.reason(), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_no_ca_vouches_for_is_refused() {
+    let ca = Ca::new();
+    for (provider, versions) in everywhere() {
+        let names = parameters(&["127.0.0.1"]);
+        let mut for_clients = names.clone();
+        for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        for (server, expected) in [
+            (
+                self_signed_server(&provider, versions, &names),
+                "the server's certificate is signed by a CA that is not among the trust anchors; pass the CA \
+                 that signed it, or find out who answers there",
+            ),
+            (
+                ca.server_itself(&provider, versions),
+                "the server presents a CA's certificate as its own; give it a certificate signed by that CA",
+            ),
+            (
+                ca.server(&provider, versions, &for_clients, None),
+                "the server's certificate is not meant for a server; it needs the key usage serverAuth",
+            ),
+        ] {
+            let port = echo_server(server).await;
+            let error = refusal(Tls::new(Tcp::new("127.0.0.1", port), options(&ca, &provider))).await;
+            assert_eq!((error.kind(), error.is_retryable()), (Kind::CertificateRejected, false), "{error}");
+            assert_eq!(error.reason(), expected);
+        }
     }
 }
 
@@ -193,10 +240,10 @@ async fn certificates_outside_their_dates_are_told_by_the_clock_that_was_passed(
         }
     }
     let ca = Ca::new();
-    for provider in providers() {
+    for (provider, versions) in everywhere() {
         let mut params = parameters(&["127.0.0.1"]);
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
-        let port = echo_server(ca.server(&provider, TLS13, &params, None)).await;
+        let port = echo_server(ca.server(&provider, versions, &params, None)).await;
         let at = |time| {
             Tls::new(Tcp::new("127.0.0.1", port), options(&ca, &provider).clock(Arc::new(Clock(time))))
         };
@@ -221,6 +268,8 @@ async fn certificates_outside_their_dates_are_told_by_the_clock_that_was_passed(
         ] {
             let error = refusal(at(time)).await;
             assert_eq!((error.reason(), error.is_retryable()), (expected, true));
+            let kind = if time.is_some() { Kind::CertificateRejected } else { Kind::Configuration };
+            assert_eq!(error.kind(), kind);
         }
     }
 }
@@ -228,40 +277,47 @@ async fn certificates_outside_their_dates_are_told_by_the_clock_that_was_passed(
 #[tokio::test]
 async fn a_missing_or_foreign_client_certificate_is_explained_during_or_after_the_handshake() {
     let ca = Ca::new();
-    let foreign = || {
+    let foreign = |by: Ca| {
         let key = KeyPair::generate().unwrap();
-        let certificate = Ca::named("another CA").sign(&["device"], &key);
+        let certificate = by.sign(&["device"], &key);
         Identity::new(Material::bytes(certificate), Material::bytes(key.serialize_pem()))
     };
-    for provider in providers() {
-        for (identity, hint) in
-            [(None, "requires a client certificate"), (Some(foreign()), "refused the client certificate")]
-        {
+    for (provider, versions) in everywhere() {
+        for (identity, expected) in [
+            (None, "the server requires a client certificate and was given none; pass the device's"),
+            (
+                Some(foreign(Ca::named("another CA"))),
+                "the server does not know the CA that signed the client certificate; register that CA",
+            ),
+            // The name is one that the server knows, the key is not.
+            (
+                Some(foreign(Ca::new())),
+                "the server could not verify our side of the handshake; check the client certificate",
+            ),
+        ] {
             let mut options = options(&ca, &provider);
             if let Some(identity) = identity {
                 options = options.identity(identity);
             }
-            for versions in [TLS12, TLS13] {
-                let server = ca.server(&provider, versions, &parameters(&["127.0.0.1"]), Some(&ca));
-                let tls = Tls::new(Tcp::new("127.0.0.1", echo_server(server).await), options.clone());
-                let text = if versions == TLS12 {
-                    let error = refusal(tls).await;
-                    assert_eq!(
-                        (error.kind(), error.is_retryable()),
-                        (Kind::ClientCertificateRejected, true),
-                        "{error}"
-                    );
-                    error.reason().to_owned()
-                } else {
-                    // The client is done before the server has looked at its certificate.
-                    let mut stream = tls.connect(&attempt()).await.unwrap();
-                    let error = stream.read(&mut [0; 1]).await.unwrap_err();
-                    let text = explain_io(&error).expect("an alert");
-                    assert_eq!(ConnectError::from(error).kind(), Kind::ClientCertificateRejected);
-                    text
-                };
-                assert!(text.contains(hint) || text.contains("does not know the CA"), "{text}");
-            }
+            let server = ca.server(&provider, versions, &parameters(&["127.0.0.1"]), Some(&ca));
+            let tls = Tls::new(Tcp::new("127.0.0.1", echo_server(server).await), options);
+            let text = if versions == TLS12 {
+                let error = refusal(tls).await;
+                assert_eq!(
+                    (error.kind(), error.is_retryable()),
+                    (Kind::ClientCertificateRejected, true),
+                    "{error}"
+                );
+                error.reason().to_owned()
+            } else {
+                // The client is done before the server has looked at its certificate.
+                let mut stream = tls.connect(&attempt()).await.unwrap();
+                let error = stream.read(&mut [0; 1]).await.unwrap_err();
+                let text = explain_io(&error).expect("an alert");
+                assert_eq!(ConnectError::from(error).kind(), Kind::ClientCertificateRejected);
+                text
+            };
+            assert!(text.starts_with(expected), "{text}");
         }
     }
 }

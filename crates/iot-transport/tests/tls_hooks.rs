@@ -20,7 +20,7 @@ use iot_transport::tls::rustls::SignatureScheme;
 use iot_transport::tls::rustls::client::ResolvesClientCert;
 use iot_transport::tls::rustls::sign::{CertifiedKey, Signer, SigningKey};
 use iot_transport::tls::rustls::{ServerConfig, SignatureAlgorithm};
-use iot_transport::{Attempt, ConnectError, Connector, Identity, Tls, TlsOptions, from_fn};
+use iot_transport::{Attempt, ConnectError, ConnectErrorKind, Connector, Identity, Tls, TlsOptions, from_fn};
 use rcgen::KeyPair;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -99,6 +99,27 @@ async fn a_key_that_stays_in_a_secure_element_signs_each_handshake() {
             echo(options.clone(), server).await.unwrap();
         }
         assert_eq!(element.asked.load(Ordering::Relaxed), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_secure_element_with_the_key_of_another_certificate_is_told_by_the_servers_refusal() {
+    let (ca, key, other) = (Ca::new(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let certificate = CertificateDer::from_pem_slice(ca.sign(&["device"], &key).as_bytes()).unwrap();
+    for provider in providers() {
+        let der = PrivateKeyDer::try_from(other.serialize_der()).unwrap();
+        let inside = provider.key_provider.load_private_key(der).unwrap();
+        let element = SecureElement { certificate: certificate.clone(), inside, asked: AtomicUsize::new(0) };
+        let options = TlsOptions::new(ca.anchors())
+            .provider(provider.clone())
+            .identity(Identity::resolver(Arc::new(element)));
+        for versions in [TLS12, TLS13] {
+            let server = ca.server(&provider, versions, &parameters(&["broker.example"]), Some(&ca));
+            // With TLS 1.3 it is the first read that fails.
+            let error = echo(options.clone(), server).await.unwrap_err();
+            assert_eq!(error.kind(), ConnectErrorKind::ClientCertificateRejected, "{error}");
+            assert!(error.reason().contains("check the client certificate and its key"), "{error}");
+        }
     }
 }
 

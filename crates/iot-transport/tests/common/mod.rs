@@ -8,8 +8,8 @@ use iot_transport::tls::rustls::server::WebPkiClientVerifier;
 use iot_transport::tls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use iot_transport::{Material, TrustAnchors};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
 pub const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
@@ -73,17 +73,46 @@ impl Ca {
     ) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        let builder =
-            ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
-        let builder = match clients {
-            Some(ca) => builder.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(ca.roots(), provider.clone()).build().unwrap(),
-            ),
-            None => builder.with_no_client_auth(),
-        };
-        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-        builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
+        server(provider, versions, certificate.der(), &key, clients)
     }
+
+    /// A server's configuration with the CA's own certificate.
+    pub fn server_itself(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ServerConfig {
+        server(provider, versions, self.0.der(), self.0.key(), None)
+    }
+}
+
+/// A server's configuration with a certificate that no CA signed, only its own key.
+pub fn self_signed_server(
+    provider: &Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    params: &CertificateParams,
+) -> ServerConfig {
+    let key = KeyPair::generate().unwrap();
+    server(provider, versions, params.self_signed(&key).unwrap().der(), &key, None)
+}
+
+fn server(
+    provider: &Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    certificate: &CertificateDer<'static>,
+    key: &KeyPair,
+    clients: Option<&Ca>,
+) -> ServerConfig {
+    let builder =
+        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
+    let builder = match clients {
+        Some(ca) => builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(ca.roots(), provider.clone()).build().unwrap(),
+        ),
+        None => builder.with_no_client_auth(),
+    };
+    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+    builder.with_single_cert(vec![certificate.clone()], key).unwrap()
 }
 
 pub fn parameters(names: &[&str]) -> CertificateParams {
