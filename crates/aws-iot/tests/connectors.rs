@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use aws_iot::crates::iot_transport::Tcp;
 use aws_iot::crates::iot_transport::tls::default_provider;
 use aws_iot::crates::iot_transport::tls::rustls::SignatureScheme;
 use aws_iot::crates::iot_transport::tls::rustls::client::ResolvesClientCert;
 use aws_iot::crates::iot_transport::tls::rustls::pki_types::pem::PemObject;
 use aws_iot::crates::iot_transport::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use aws_iot::crates::iot_transport::tls::rustls::sign::CertifiedKey;
-use aws_iot::{Attempt, Backoff, Builder, Connector, Error, Identity, Material, Message, QoS, from_fn};
+use aws_iot::crates::iot_transport::{Tcp, Tls, TlsOptions, TrustAnchors};
+use aws_iot::{
+    Attempt, Backoff, Builder, Connector, Error, Identity, Material, Message, QoS, Version, from_fn,
+};
 use iot_emulator::{Credentials, Emulator};
 
 /// A publish there and back.
@@ -64,6 +66,34 @@ async fn a_key_that_only_a_secure_element_has_signs_each_handshake() {
     works(builder.clone()).await;
     works(builder).await;
     assert_eq!(element.asked.load(Ordering::Relaxed), 2);
+}
+
+/// Both come after the handshake of TLS 1.3, when the CONNECT is on its way: not as a connection that was just closed.
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_and_gets_none_or_no_proof_of_its_key_says_so_to_the_user() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut mixed = emulator.credentials().clone();
+    mixed.key_pem = emulator.authority().issue_client("other").unwrap().key_pem;
+    let anchors = TrustAnchors::ca(Material::bytes(emulator.credentials().ca_pem.as_str()));
+    let without = TlsOptions::new(anchors);
+    let unproven = without.clone().identity(Identity::resolver(Arc::new(Element::with(&mixed))));
+    for (options, expected) in [
+        (
+            without,
+            "the server requires a client certificate and was given none; pass the device's certificate",
+        ),
+        (
+            unproven,
+            "the server could not verify our side of the handshake; check the client certificate and its key",
+        ),
+    ] {
+        for version in [Version::V3_1_1, Version::V5] {
+            let tls = Tls::new(Tcp::new(emulator.endpoint(), emulator.port()), options.clone());
+            let error = aws_iot::over(tls).version(version).connect().await.unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(emulator.connected_clients().await.is_empty());
+        }
+    }
 }
 
 #[tokio::test]
