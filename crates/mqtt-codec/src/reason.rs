@@ -250,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn each_code_shows_its_number_and_a_name_of_its_own() {
+        let known: alloc::vec::Vec<_> = (0..=255).filter_map(ReasonCode::from_u8).collect();
+        for (at, code) in known.iter().enumerate() {
+            let shown = alloc::format!("{code}");
+            assert_eq!(shown, alloc::format!("{} (0x{:02X})", code.name(), code.code()));
+            assert!(!code.name().is_empty());
+            assert!(known.iter().take(at).all(|other| other.name() != code.name()), "{shown} twice");
+        }
+        assert_eq!(alloc::format!("{}", ReasonCode::NotAuthorized), "not authorized (0x87)");
+    }
+
+    #[test]
     fn connect_return_codes_go_there_and_back() {
         for code in 0..=5 {
             let reason = ReasonCode::from_connect_return_code(code).unwrap();
