@@ -69,6 +69,7 @@ fn payloads_and_binary_properties_are_shown_by_their_length() {
          ContentType(\"text/plain\"), CorrelationData(7 bytes), UserProperty(\"unit\", \"K\")]"
     );
     assert_eq!(format!("{:?}", all.as_ref()), shown);
+    assert!(!all.as_ref().is_empty() && Properties::new().as_ref().is_empty());
     assert_eq!(format!("{:?}", all.as_ref().iter()), shown);
     let publish = Publish::new(topic("a/b"), SECRET).with_properties(&all).unwrap();
     let packet = format!("{publish:?}");
@@ -79,6 +80,15 @@ fn payloads_and_binary_properties_are_shown_by_their_length() {
         ..Auth::default()
     };
     shows_no_secret(&format!("{auth:?}"));
+}
+
+#[test]
+fn a_number_names_its_property_and_no_other() {
+    for number in 0..=0x200 {
+        let named = PropertyId::ALL.iter().copied().find(|id| *id as u32 == number);
+        assert_eq!(PropertyId::from_u32(number), named, "{number}");
+    }
+    assert_eq!(PropertyId::ALL.len(), 27);
 }
 
 #[test]
