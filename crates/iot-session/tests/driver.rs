@@ -10,14 +10,25 @@
 
 mod support;
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use iot_session::layers::Reconnect;
+use iot_session::proto::Engine;
 use iot_session::stage::Connected;
-use iot_session::{Config, ConnectionError, Delivery, Message, OpError, QoS, Status, Version};
+use iot_session::{
+    Config, ConnectionError, Delivery, Dropped, Message, OpError, QoS, Status, TryPublishError, Version,
+    client, stack,
+};
+use iot_transport::{Connector, from_fn};
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, connected, start, subscribed, until};
 use support::{id, options, publish, secs};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -62,7 +73,7 @@ async fn invariant_9_a_dropped_wait_for_room_sends_nothing() {
     let second = client.publish(message("a", "2")).await.unwrap(); // fills the channel
     assert!(matches!(
         client.try_publish(message("a", "full")),
-        Err(iot_session::TryPublishError::Full(message)) if message.payload() == b"full"
+        Err(TryPublishError::Full(message)) if message.payload() == b"full"
     ));
     let third = tokio::time::timeout(secs(1), client.publish(message("a", "never"))).await;
     assert!(third.is_err(), "no room");
@@ -227,4 +238,129 @@ async fn the_status_tells_why_and_when_it_tries_again() {
     let status = until(&client, Status::is_connected).await;
     assert!(matches!(status, Status::Connected(Connected { session_present: false, keep_alive: 30, .. })));
     assert_eq!(client.stats().connections, 2);
+}
+
+/// A stream whose writes fail once the far end has fallen silent; then it reads what is left, if that is bytes, or an
+/// error.
+struct Broken {
+    io: DuplexStream,
+    fails: Arc<AtomicBool>,
+    last: Option<Result<Vec<u8>, &'static str>>,
+    failed: bool,
+}
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.failed {
+            return Pin::new(&mut self.io).poll_read(context, buffer);
+        }
+        Poll::Ready(match self.last.take() {
+            Some(Ok(bytes)) => {
+                buffer.put_slice(&bytes);
+                Ok(())
+            }
+            Some(Err(words)) => Err(io::Error::other(words)),
+            None => Ok(()),
+        })
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.fails.load(Ordering::Relaxed) {
+            self.failed = true;
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+/// Why the connection ended, as the status tells it, when a write failed and this was left to read.
+async fn told_when_a_write_fails(last: Option<Result<Vec<u8>, &'static str>>) -> ConnectionError {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let fails = Arc::new(AtomicBool::new(false));
+    let broken = Arc::clone(&fails);
+    let connector = from_fn(move |attempt| {
+        let (links, fails, last) = (links.clone(), Arc::clone(&broken), last.clone());
+        async move { Ok(Broken { io: links.connect(&attempt).await?, fails, last, failed: false }) }
+    });
+    let engine = Engine::new(options(Version::V5));
+    let codec = engine.codec();
+    let stage = stack(engine).layer(Reconnect::default()).into_stage();
+    let explain =
+        |error: &io::Error| (error.to_string() == "alert").then(|| "the server says why".to_owned());
+    let config = Config { explain: Some(explain), ..Config::default() };
+    let (client, driver) = client(stage, codec, connector, config);
+    tokio::spawn(driver.run());
+    server.accept_from(&client, false).await;
+    fails.store(true, Ordering::Relaxed);
+    let _ack = client.publish(message("a", "x")).await.unwrap();
+    let status = until(&client, |status| matches!(status, Status::Disconnected { .. })).await;
+    let Status::Disconnected { error, .. } = status else { panic!() };
+    error
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_why_and_closes_is_heard_although_a_write_failed_first() {
+    // DISCONNECT, session taken over.
+    let error = told_when_a_write_fails(Some(Ok(b"\xe0\x01\x8e".to_vec()))).await;
+    assert!(matches!(error, ConnectionError::Server { reason: ReasonCode::SessionTakenOver, .. }), "{error}");
+    let error = told_when_a_write_fails(Some(Err("alert"))).await;
+    assert_eq!(error.to_string(), "the server says why");
+    // What explains nothing does not take the place of the first error.
+    for nothing in [Some(Err("something else")), None] {
+        let error = told_when_a_write_fails(nothing).await;
+        assert!(error.to_string().contains("broken pipe"), "{error}");
+        assert!(matches!(error, ConnectionError::Link(error) if error.is_by_peer()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_time_is_over_while_it_waits_for_the_driver_is_dropped_and_not_sent() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let options = options(Version::V5).window(1).operation_timeout(secs(60)).keep_alive(Duration::ZERO);
+    let (client, _task) = start(options, Reconnect::default(), &links, Config::default());
+    server.accept_from(&client, false).await;
+    let first = client.publish(message("a", "first")).await.unwrap();
+    let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
+    // The window is full: these wait in front of the driver.
+    let late = client.publish(message("a", "late").time_to_live(secs(5))).await.unwrap();
+    let in_time = client.publish(message("a", "in time").time_to_live(secs(50))).await.unwrap();
+    tokio::time::advance(secs(6)).await;
+    server.send(support::puback(sent.packet_id().unwrap().value())).await;
+    first.await.unwrap();
+    assert!(matches!(late.await, Err(OpError::Dropped(Dropped::Expired))));
+    let Some(Packet::Publish(sent)) = server.recv().await else { panic!() };
+    assert_eq!(sent.payload(), b"in time");
+    server.send(support::puback(sent.packet_id().unwrap().value())).await;
+    in_time.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_a_closed_client_does_not_take_comes_back_in_the_error() {
+    let links = Links::default();
+    let (client, task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    task.abort();
+    assert!(task.await.is_err());
+    let refused = client.try_publish(message("a", "x")).unwrap_err();
+    assert_eq!(refused.to_string(), "the client is closed");
+    assert!(matches!(refused, TryPublishError::Closed(back) if back == message("a", "x")));
 }

@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use iot_session::stage::{Event, Op, Receipt, SubscribeOp, UnsubscribeOp};
 use iot_session::{ConnectionError, OpError, QoS, TopicFilter, Version, Will};
 use mqtt_codec::packet::{Ack, Auth, ConnAck, Disconnect, SubAck, SubscriptionOptions};
-use mqtt_codec::{DecodeError, Packet, Properties, Property, ReasonCode, TopicName};
+use mqtt_codec::{DecodeError, EncodeError, Packet, Properties, Property, ReasonCode, TopicName};
 use support::{Rig, id, message, options, puback, publish, secs};
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -353,4 +353,92 @@ fn a_bare_engine_dials_once_and_answers_connect() {
     rig.link_down();
     rig.advance(secs(100));
     assert_eq!(rig.dials.len(), 1);
+}
+
+#[test]
+fn a_second_connect_is_refused_and_the_first_goes_on() {
+    let mut rig = Rig::bare(options(Version::V5));
+    let first = rig.op(Op::CONNECT);
+    let second = rig.op(Op::CONNECT);
+    assert!(matches!(rig.done(second), Err(OpError::Unsupported(_))));
+    rig.accept(false);
+    assert!(matches!(rig.done(first), Ok(Receipt::Connected(_))));
+    let third = rig.op(Op::CONNECT);
+    assert!(matches!(rig.done(third), Err(OpError::Unsupported(_))));
+    assert_eq!((rig.dials.len(), rig.hangups.len()), (1, 0));
+}
+
+#[test]
+fn a_disconnect_while_connecting_ends_the_connect_as_requested() {
+    let mut rig = Rig::bare(options(Version::V5));
+    let connect = rig.op(Op::CONNECT);
+    rig.link_up();
+    rig.op(Op::Disconnect);
+    let ended = rig.done(connect);
+    assert!(matches!(ended, Err(OpError::Connect(ConnectionError::Requested))), "{ended:?}");
+}
+
+#[test]
+fn what_a_server_says_before_connack_ends_the_connection_in_words() {
+    for (packet, words) in [
+        (Packet::from(Auth::default()), "AUTH, although no enhanced authentication was asked for"),
+        (Packet::from(Disconnect::new(ReasonCode::ServerBusy)), "DISCONNECT before CONNACK"),
+        (Packet::PingResp, "a packet before CONNACK"),
+    ] {
+        let mut rig = Rig::new(options(Version::V5));
+        rig.op(Op::CONNECT);
+        rig.link_up();
+        rig.sent();
+        rig.receive(packet);
+        assert!(rig.why().to_string().contains(words), "{}", rig.why());
+        assert_eq!(rig.hangups.len(), 1);
+    }
+}
+
+#[test]
+fn a_suback_to_a_message_ends_the_connection() {
+    for wrap in [Packet::SubAck, Packet::UnsubAck] {
+        let mut rig = Rig::new(options(Version::V5));
+        rig.connect();
+        rig.op(message("a", "x", QoS::AtLeastOnce));
+        rig.receive(wrap(SubAck::new(id(1), [ReasonCode::Success])));
+        assert!(matches!(rig.why(), ConnectionError::Protocol(_)));
+    }
+}
+
+#[test]
+fn a_subscription_that_is_too_large_for_the_server_takes_no_packet_identifier() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.op(Op::CONNECT);
+    rig.accept_with(with(Property::MaximumPacketSize(20)));
+    rig.sent();
+    let long = "a/very/long/filter/that/does/not/fit";
+    let unsubscribe = Op::Unsubscribe(UnsubscribeOp { filters: vec![TopicFilter::try_from(long).unwrap()] });
+    for op in [subscribe(long), unsubscribe] {
+        let op = rig.op(op);
+        assert!(matches!(rig.done(op), Err(OpError::Invalid(EncodeError::PacketTooLarge { max: 20, .. }))));
+    }
+    assert!(rig.sent().is_empty());
+    rig.op(subscribe("a"));
+    assert!(matches!(&rig.sent()[..], [Packet::Subscribe(s)] if s.packet_id == id(1)));
+}
+
+#[test]
+fn a_slow_answer_in_front_of_many_quick_ones_times_out_at_its_instant() {
+    let mut rig = Rig::new(options(Version::V5).keep_alive(Duration::ZERO));
+    rig.connect();
+    let slow = rig.op(message("a", "slow", QoS::AtLeastOnce));
+    for _ in 0..1_000 {
+        rig.advance(Duration::from_millis(1));
+        let quick = rig.op(message("a", "quick", QoS::AtLeastOnce));
+        let sent = rig.sent();
+        let Some(Packet::Publish(publish)) = sent.last() else { panic!("{sent:?}") };
+        rig.receive(puback(publish.packet_id().unwrap().value()));
+        assert!(rig.done(quick).is_ok());
+    }
+    rig.advance(secs(4) - Duration::from_nanos(1));
+    assert!(rig.is_pending(slow));
+    rig.advance(Duration::from_nanos(1));
+    assert!(matches!(rig.done(slow), Err(OpError::TimedOut)));
+    assert_eq!(rig.machine.poll_timeout(), None, "nothing more to wait for");
 }

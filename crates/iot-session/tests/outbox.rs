@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use iot_session::layers::{DrainRate, DropPolicy};
+use iot_session::layers::{DrainRate, DropPolicy, Found};
 use iot_session::stage::{
     EntryId, Event, Notice, Op, OpId, Owner, PublishOp, Receipt, Resend, StoreErrorKind, StoreOp, Stored,
 };
@@ -210,12 +210,58 @@ fn a_damaged_entry_is_removed_and_told_and_nothing_else_is_lost() {
 }
 
 #[test]
+fn an_entry_with_anything_in_it_that_no_version_writes_is_removed_and_told() {
+    type Damage = fn(&mut Vec<u8>);
+    let mut desk = Desk::new(fast);
+    desk.publish("1");
+    let record = desk.disk[&EntryId(1)].to_vec();
+    let damages: [(&str, Damage); 5] = [
+        ("a form that never was", |record| record[0] = 0),
+        ("an unknown flag", |record| record[1] = 0x80),
+        ("something behind the PUBLISH", |record| record.push(0)),
+        ("another packet", |record| {
+            record.truncate(14);
+            record.extend(b"\xc0\x00");
+        }),
+        ("a malformed PUBLISH", |record| record[14] = 0x36),
+    ];
+    for (name, damage) in damages {
+        let mut damaged = record.clone();
+        damage(&mut damaged);
+        let mut disk = desk.disk.clone();
+        disk.insert(EntryId(1), damaged.into());
+        let mut desk = Desk::on(disk, fast);
+        desk.connect();
+        assert_eq!((desk.drain().len(), desk.on_disk()), (0, 0), "{name}");
+        let told = desk.notices().into_iter().filter(|(_, n)| matches!(n, Notice::Undelivered { .. }));
+        assert_eq!(told.count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn what_was_found_is_counted_and_entries_out_of_order_are_an_error() {
+    let mut desk = Desk::new(fast);
+    desk.publish("1");
+    let record = desk.disk[&EntryId(1)].clone();
+    let mut found = Found::default();
+    found.add(EntryId(3), &record).unwrap();
+    found.add(EntryId(5), &record.slice(..3)).unwrap();
+    for not_next in [0, 3, 5] {
+        let error = found.add(EntryId(not_next), &record).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupted);
+        assert!(error.to_string().contains(&format!("entry {not_next} out of order")), "{error}");
+    }
+    assert_eq!((found.messages(), found.damaged()), (1, 1));
+    assert!(found.bytes() > 0);
+}
+
+#[test]
 fn an_entry_of_a_newer_form_is_an_error_and_stays() {
     let mut desk = Desk::new(fast);
     desk.publish("1");
     let mut record = desk.disk[&EntryId(1)].to_vec();
     record[0] = 2;
-    let error = iot_session::layers::Found::default().add(EntryId(1), &record.into()).unwrap_err();
+    let error = Found::default().add(EntryId(1), &record.into()).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Newer);
     assert!(error.to_string().contains("newer version"), "{error}");
 }

@@ -11,15 +11,18 @@ mod support;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use iot_session::layers::{DrainRate, Found, Outbox, Standard};
 use iot_session::proto::ConnectOptions;
-use iot_session::stage::{StoreError, StoreErrorKind};
-use iot_session::storage::{Durability, MemoryDisk, MemoryStorage, WriteOptions, channel, read_all, serve};
+use iot_session::stage::{EntryId, StoreError, StoreErrorKind};
+use iot_session::storage::{
+    Change, Disk, Durability, MemoryDisk, MemoryStorage, Storage, WriteOptions, channel, read_all, serve,
+};
 use iot_session::{Client, Config, Delivery, OpError, QoS, Version, client, proto::Engine, stack};
 use mqtt_codec::{Packet, ReasonCode};
-use support::link::{Links, Server};
+use support::link::{Links, Server, subscribed};
 use support::stack::{message, millis, takes};
-use support::{lasting, options, puback, secs};
+use support::{lasting, options, puback, publish, secs};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -40,13 +43,21 @@ impl Device {
         read_all(&mut storage, |id, record| found.add(id, record)).unwrap();
         let (ours, theirs) = channel();
         tokio::spawn(serve(storage, theirs, write));
+        Self::boot_on(Some(ours), found, links, options)
+    }
+
+    fn boot_on(disk: Option<Disk>, found: Found, links: &Links, options: ConnectOptions) -> Self {
         let outbox = Outbox::new(found).drain_rate(DrainRate::unlimited());
         let engine = Engine::new(options);
         let codec = engine.codec();
         let layers = Standard { outbox: Some(outbox), ..Standard::default() };
         let stage = stack(engine).layer(layers).into_stage();
         let (client, driver) = client(stage, codec, links.clone(), Config::default());
-        Self { client, driver: tokio::spawn(driver.with_disk(ours).run()) }
+        let driver = match disk {
+            Some(disk) => driver.with_disk(disk),
+            None => driver,
+        };
+        Self { client, driver: tokio::spawn(driver.run()) }
     }
 
     /// As by kill -9, and a loss of power right after it.
@@ -274,4 +285,49 @@ async fn ten_thousand_messages_come_through_crashes_in_order_and_at_least_once()
     let first: Vec<u32> = received.iter().copied().filter(|n| seen.insert(*n)).collect();
     assert!(first.is_sorted(), "first deliveries are in order");
     assert!(seen.len() >= stored, "{} of {stored} arrived", seen.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_is_told_to_every_publisher_and_the_client_goes_on_receiving() {
+    struct Panics;
+    impl Storage for Panics {
+        fn commit(&mut self, _: &[Change], _: bool) -> Result<(), StoreError> {
+            panic!("on purpose")
+        }
+        fn load(&mut self, _: EntryId, _: usize, _: usize) -> Result<Vec<(EntryId, Bytes)>, StoreError> {
+            panic!("on purpose")
+        }
+    }
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let (ours, theirs) = channel();
+    let serving = tokio::spawn(serve(Panics, theirs, WriteOptions::default()));
+    let device = Device::boot_on(Some(ours), Found::default(), &links, options(Version::V5));
+    server.accept_from(&device.client, false).await;
+    for attempt in [1, 2] {
+        let refused = device.client.publish_durably(message(attempt)).await;
+        assert!(
+            matches!(&refused, Err(OpError::Store(error)) if error.to_string().contains("it panicked, perhaps")),
+            "{refused:?}"
+        );
+    }
+    assert!(serving.await.unwrap_err().is_panic());
+    let mut messages = subscribed(&device.client, &mut server, "in").await;
+    server.send(publish("in", "still here")).await;
+    assert_eq!(messages.next().await.unwrap().payload(), b"still here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_without_a_disk_says_so_to_the_publisher() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let device = Device::boot_on(None, Found::default(), &links, options(Version::V5));
+    server.accept_from(&device.client, false).await;
+    let refused = device.client.publish_durably(message(1)).await;
+    assert!(matches!(refused, Err(OpError::Unsupported(_))), "{refused:?}");
+    let refused = device.client.publish(message(2)).await.unwrap().await;
+    assert!(
+        matches!(&refused, Err(OpError::Store(error)) if error.to_string().contains("there is no disk")),
+        "{refused:?}"
+    );
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use iot_session::stage::{EntryId, StoreError, StoreErrorKind, StoreOp, Stored};
 use iot_session::storage::{
-    Change, Disk, Durability, MemoryDisk, MemoryStorage, Storage, WriteOptions, channel, serve, spawn,
+    Change, Disk, Durability, MemoryDisk, MemoryStorage, Storage, WriteOptions, channel, open, read_all,
+    serve, spawn,
 };
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::advance;
@@ -369,4 +370,34 @@ async fn a_record_of_the_session_that_does_not_fit_is_told_and_the_one_before_st
     bench.memory.fail_with(None);
     assert_eq!(bench.memory.entries().get(&EntryId::SESSION).unwrap(), "1");
     assert_eq!(bench.ask([keep(3)]).await, [Stored::Kept { version: 3 }]);
+
+/// Gives the same page whatever is asked for.
+struct Page(Vec<(EntryId, Bytes)>);
+
+impl Storage for Page {
+    fn commit(&mut self, _: &[Change], _: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn load(&mut self, _: EntryId, _: usize, _: usize) -> Result<Vec<(EntryId, Bytes)>, StoreError> {
+        Ok(self.0.clone())
+    }
+}
+
+#[test]
+fn a_store_that_gives_entries_out_of_order_is_an_error_and_no_endless_loop() {
+    let mut seen = Vec::new();
+    let stuck = Page(vec![(EntryId(7), Bytes::from_static(b"record"))]);
+    let error = open(stuck, WriteOptions::default()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupted);
+    let mut stuck = Page(vec![(EntryId(7), Bytes::from_static(b"record"))]);
+    let error = read_all(&mut stuck, |id, _| {
+        seen.push(id);
+        Ok(())
+    })
+    .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (StoreErrorKind::Corrupted, "the store gives entries out of order")
+    );
+    assert!(seen.len() <= 2, "{seen:?}");
 }

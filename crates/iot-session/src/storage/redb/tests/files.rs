@@ -124,6 +124,62 @@ fn a_database_of_something_else_is_left_alone() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was set aside");
 }
 
+/// Writes another number where the file says in which form it is, or none.
+fn say_form(path: &Path, form: Option<u64>) {
+    let database = ::redb::Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let table: ::redb::TableDefinition<'_, &str, u64> = ::redb::TableDefinition::new("outbox.meta");
+    let mut meta = transaction.open_table(table).unwrap();
+    match form {
+        Some(form) => meta.insert("form", form).unwrap(),
+        None => meta.remove("form").unwrap(),
+    };
+    drop(meta);
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_keeps_its_place_and_its_messages() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox");
+    filled(&path);
+    say_form(&path, Some(2));
+    let error = Redb::open(&path).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Newer);
+    assert!(error.to_string().contains("has the form 2, which a newer version"), "{error}");
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was set aside");
+    say_form(&path, Some(1));
+    assert_eq!(content(&mut Redb::open(&path).unwrap()).unwrap().len(), 50);
+}
+
+#[test]
+fn a_file_that_does_not_say_its_form_is_set_aside() {
+    for form in [None, Some(0)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outbox");
+        filled(&path);
+        say_form(&path, form);
+        let mut store = Redb::open(&path).unwrap();
+        assert_eq!(store.set_aside(), Some(&*directory.path().join("outbox.damaged-1")));
+        assert!(content(&mut store).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn with_a_thousand_damaged_files_beside_it_a_damaged_one_is_left_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox");
+    fs::write(&path, b"text").unwrap();
+    for number in 1..=1000 {
+        fs::write(directory.path().join(format!("outbox.damaged-{number}")), b"").unwrap();
+    }
+    let error = Redb::open(&path).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupted);
+    assert!(error.to_string().contains("1000 damaged ones beside it already"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"text");
+}
+
 #[test]
 fn the_file_does_not_grow_with_what_went_through_it() {
     let directory = tempfile::tempdir().unwrap();
