@@ -28,7 +28,7 @@ use iot_transport::{Connector, from_fn};
 use mqtt_codec::{Packet, ReasonCode};
 use support::link::{Links, connected, start, subscribed, until};
 use support::{id, options, publish, secs};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -363,4 +363,23 @@ async fn a_message_that_a_closed_client_does_not_take_comes_back_in_the_error() 
     let refused = client.try_publish(message("a", "x")).unwrap_err();
     assert_eq!(refused.to_string(), "the client is closed");
     assert!(matches!(refused, TryPublishError::Closed(back) if back == message("a", "x")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_more_links_than_four_that_are_closing_the_oldest_is_cut() {
+    let links = Links::default();
+    let (client, _task) = start(options(Version::V5), Reconnect::default(), &links, Config::default());
+    let mut servers = Vec::new();
+    for _ in 0..5 {
+        let mut server = links.add(1 << 16);
+        server.accept_from(&client, false).await;
+        client.disconnect().await.unwrap();
+        assert!(matches!(server.recv().await, Some(Packet::Disconnect(_))));
+        servers.push(server);
+    }
+    let mut open = Vec::new();
+    for server in &mut servers {
+        open.push(server.io.write_all(b"x").await.is_ok());
+    }
+    assert_eq!(open, [false, true, true, true, true]);
 }

@@ -188,6 +188,21 @@ fn a_message_that_comes_back_after_it_was_sent_has_no_time_to_live_any_more() {
 }
 
 #[test]
+fn a_message_that_was_never_sent_comes_back_with_what_is_left_of_its_time_to_live() {
+    for (passed, left) in [(1_200, 1_800), (3_000, 1), (4_500, 1)] {
+        let (mut rig, caught) = catching(options(Version::V5));
+        rig.op(Op::Publish(numbered(0)));
+        let ttl = NonZeroU32::new(3_000);
+        // A suspect waits until it is alone.
+        rig.op(Op::Publish(PublishOp { ttl, strikes: 2, ..numbered(1) }));
+        rig.advance(Duration::from_millis(passed));
+        rig.link_down();
+        let came_back: Vec<_> = caught.borrow().iter().map(|(_, op)| op.ttl).collect();
+        assert_eq!(came_back, [None, NonZeroU32::new(left)], "after {passed} ms");
+    }
+}
+
+#[test]
 fn in_flight_messages_go_out_again_in_order_when_the_session_is_present() {
     for version in BOTH {
         let mut rig = Rig::new(lasting(version).operation_timeout(secs(600)));

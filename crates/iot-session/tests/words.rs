@@ -8,14 +8,17 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::io;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use iot_session::proto::{ConnectOptions, OptionsError};
-use iot_session::stage::{EntryId, Op, StoreError, StoreErrorKind, StoreOp};
-use iot_session::{ConnectionError, Dropped, LinkError, Message, OpError, Version};
-use mqtt_codec::{DecodeError, EncodeError, InvalidText, InvalidTopic, Packet, ReasonCode};
+use iot_session::stage::{EntryId, Gauges, Input, Link, Op, Output, StoreError, StoreErrorKind, StoreOp};
+use iot_session::{ConnectionError, Dropped, LinkError, Message, Nanos, Now, OpError, Stage, Version};
+use mqtt_codec::packet::ConnAck;
+use mqtt_codec::{Codec, DecodeError, EncodeError, InvalidText, InvalidTopic, Packet, ReasonCode};
 use support::{Rig, options, secs};
 
 #[test]
@@ -97,7 +100,7 @@ fn the_server_is_told_the_largest_packet_and_a_larger_one_ends_the_connection() 
     let [Packet::Connect(connect)] = sent.as_slice() else { panic!("{sent:?}") };
     // At least 128, so that a CONNACK fits.
     assert_eq!(connect.properties().maximum_packet_size(), Some(128));
-    rig.receive(mqtt_codec::packet::ConnAck::new(false, ReasonCode::Success));
+    rig.receive(ConnAck::new(false, ReasonCode::Success));
     rig.receive(support::publish("a", "x"));
     rig.receive_bytes(&mut bytes::BytesMut::from(&b"\x30\xff\x01"[..]));
     let why = rig.why();
@@ -119,4 +122,49 @@ fn payloads_and_records_are_shown_by_their_length() {
     assert_eq!(format!("{:?}", StoreOp::Take(EntryId(3))), "Take(3)");
     let load = StoreOp::Load { from: EntryId(3), entries: 2, bytes: 10 };
     assert_eq!(format!("{load:?}"), "Load(3, 2, 10 bytes)");
+}
+
+/// Sends what only a server sends, once it is connected.
+#[derive(Default)]
+struct Confused {
+    out: Option<Output>,
+    told: Rc<RefCell<Vec<String>>>,
+}
+
+impl Stage for Confused {
+    fn handle(&mut self, _now: Now, input: Input) {
+        match input {
+            Input::Link(Link::Up(_)) => {
+                self.out = Some(Output::Send(ConnAck::new(false, ReasonCode::Success).into()));
+            }
+            Input::Link(Link::Down(error)) => self.told.borrow_mut().push(error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn poll(&mut self, _now: Now) -> Option<Output> {
+        self.out.take()
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        None
+    }
+
+    fn ready(&self) -> bool {
+        true
+    }
+
+    fn gauges(&self, _gauges: &mut Gauges) {}
+}
+
+#[test]
+fn a_layer_that_sends_what_cannot_be_encoded_is_told_and_loses_its_link() {
+    let stage = Confused::default();
+    let told = Rc::clone(&stage.told);
+    let mut rig = Rig::around(Box::new(stage), Codec::client(Version::V5));
+    rig.link_up();
+    assert_eq!(rig.hangups.len(), 1);
+    assert!(rig.machine.transmit().is_empty());
+    let words = "CONNACK could not be encoded: CONNACK may only be sent by the other side";
+    assert_eq!(*told.borrow(), [words]);
 }
