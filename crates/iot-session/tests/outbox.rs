@@ -600,6 +600,28 @@ fn what_cannot_be_read_is_tried_again_after_a_second() {
 }
 
 #[test]
+fn an_entry_that_is_damaged_while_the_program_runs_is_removed_told_and_holds_nothing_up() {
+    let mut desk = Desk::new(fast);
+    for n in 1..=3 {
+        desk.publish(&n.to_string());
+    }
+    let mut desk = desk.restart(fast);
+    desk.disk.insert(EntryId(1), b"no entry"[..].into());
+    desk.connect();
+    assert_eq!(desk.drain(), ["2", "3"]);
+    assert_eq!(desk.on_disk(), 0);
+    let told: Vec<_> = desk
+        .notices()
+        .into_iter()
+        .filter_map(|(_, notice)| match notice {
+            Notice::Undelivered { why, .. } => Some(why),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(&told[..], [why] if why.contains("entry 1 of the outbox is damaged")), "{told:?}");
+}
+
+#[test]
 fn an_entry_that_is_gone_from_the_store_holds_nothing_up() {
     let mut desk = Desk::new(fast);
     for n in 1..=3 {

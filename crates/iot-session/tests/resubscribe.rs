@@ -309,3 +309,26 @@ fn a_filter_that_was_refused_leaves_nothing_to_clear_up() {
     assert!(rig.asked().is_empty());
     assert_eq!(rig.notices(), [resubscribed(0, 1)]);
 }
+
+#[test]
+fn a_filter_in_force_that_the_server_of_the_next_connection_does_not_know_leaves_the_set_and_that_is_said() {
+    let mut rig = rig();
+    rig.connect();
+    let (wildcard, plain) = (rig.op(subscribe(["x/+"])), rig.op(subscribe(["a"])));
+    rig.answer_all();
+    assert!(rig.done(wildcard).is_ok() && rig.done(plain).is_ok());
+    let dials = rig.dials.len();
+    rig.link_down();
+    while rig.dials.len() == dials {
+        rig.advance(Duration::from_millis(100));
+    }
+    let mut connack = ConnAck::new(false, ReasonCode::Success);
+    connack.properties = Properties::new().with(Property::WildcardSubscriptionAvailable(false)).unwrap();
+    rig.accept_with(connack);
+    let asked: Vec<_> = rig.answer_all().into_iter().map(|asked| asked.filters).collect();
+    assert_eq!(asked, [["a"]]);
+    let why = Quarantine::Refused(ReasonCode::ImplementationSpecificError);
+    assert!(rig.notices().contains(&quarantined("x/+", why)));
+    rig.cut(false);
+    assert_eq!(rig.answer_all()[0].filters, ["a"], "it is not tried again");
+}
