@@ -370,6 +370,7 @@ async fn a_record_of_the_session_that_does_not_fit_is_told_and_the_one_before_st
     bench.memory.fail_with(None);
     assert_eq!(bench.memory.entries().get(&EntryId::SESSION).unwrap(), "1");
     assert_eq!(bench.ask([keep(3)]).await, [Stored::Kept { version: 3 }]);
+}
 
 /// Gives the same page whatever is asked for.
 struct Page(Vec<(EntryId, Bytes)>);
