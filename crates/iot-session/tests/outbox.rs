@@ -755,7 +755,7 @@ fn a_damaged_record_of_the_session_is_told_and_costs_no_message() {
 
 #[test]
 fn a_record_of_the_session_of_a_newer_form_is_an_error() {
-    let mut found = iot_session::layers::Found::default();
+    let mut found = Found::default();
     let error = found.add(EntryId::SESSION, &Bytes::from_static(&[2])).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Newer);
 }

@@ -402,3 +402,27 @@ fn a_store_that_gives_entries_out_of_order_is_an_error_and_no_endless_loop() {
     );
     assert!(seen.len() <= 2, "{seen:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_synchronisation_that_fails_is_told_once_and_tried_again_every_second() {
+    let mut bench = Bench::new(interval(100));
+    assert_eq!(bench.ask([append(1)]).await, [written(1)]);
+    bench.memory.fail_with(Some(full()));
+    assert_eq!(bench.after(100).await, [Stored::NotRemoved(full())]);
+    assert_eq!(bench.after(1000).await, [], "told once");
+    bench.memory.fail_with(None);
+    assert_eq!(bench.after(1000).await, [durable(1)]);
+    bench.memory.crash();
+    assert_eq!(bench.on_disk(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_may_keep_some_of_what_was_not_synchronised() {
+    let mut bench = Bench::new(WriteOptions::default().durability(Durability::None));
+    for id in 1..=3 {
+        bench.ask([append(id)]).await;
+    }
+    assert_eq!(bench.memory.unsynced(), 3);
+    bench.memory.crash_keeping(2);
+    assert_eq!((bench.on_disk(), bench.memory.unsynced()), (vec![1, 2], 0));
+}
