@@ -5,7 +5,7 @@
 mod support;
 
 use iot_session::layers::{Reconnect, Resubscribe};
-use iot_session::{Client, Config, QoS, Version};
+use iot_session::{Client, Config, OpError, QoS, Version};
 use mqtt_codec::packet::SubAck;
 use mqtt_codec::{Packet, PacketId, ReasonCode};
 use support::link::{Links, Server, start_with, subscribed};
@@ -107,6 +107,20 @@ async fn a_subscribe_given_up_offline_is_never_sent() {
     let mut server = back(&links, false).await;
     client.online().await.unwrap();
     silent(&mut server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscribe_given_up_while_another_was_about_to_be_refused_is_unsubscribed() {
+    let links = Links::default();
+    let (client, mut server) = online(&links).await;
+    let first = subscribing(&client, "a");
+    let Some(Packet::Subscribe(subscribe)) = server.recv_or_pong().await else { panic!() };
+    // It waits for the first one's answer.
+    assert!(timeout(secs(1), client.subscribe("a", QoS::AtLeastOnce)).await.is_err());
+    server.send(Packet::SubAck(SubAck::new(subscribe.packet_id, [ReasonCode::NotAuthorized]))).await;
+    assert!(matches!(first.await.unwrap(), Err(OpError::Refused { .. })));
+    grant(&mut server, "a").await;
+    unsubscribes(&mut server, "a").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use iot_session::stage::{EntryId, StoreError, StoreErrorKind};
 use iot_session::storage::MemoryDisk;
 use mqtt_codec::QoS;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::broker::Shared;
 use crate::check;
@@ -16,6 +16,9 @@ use crate::device::{CONNECT, Device, OPERATION, filter};
 use crate::ledger::{End, Ledger, Wanted};
 use crate::net::{Dialer, Exchange};
 use crate::plan::{FILTERS, Plan, Settings, What};
+
+/// So long after a disk is well again, what it had refused is on it: a second until it is tried again, and the disk's own time.
+const RETRIED: Duration = Duration::from_secs(2);
 
 /// What came of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,7 +71,9 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     disk: MemoryDisk,
     disk_is_full: bool,
-    /// Whether a process was killed while its disk was full.
+    /// When the disk took something again after it had been full.
+    disk_heals: Option<Instant>,
+    /// Whether a process was killed while its disk was full, or before it could have tried again what the disk had refused.
     pub(crate) killed_with_a_full_disk: bool,
     device: Option<Device>,
     runs: u64,
@@ -87,6 +92,7 @@ impl World {
             ledger: Ledger::default(),
             disk: MemoryDisk::new(),
             disk_is_full: false,
+            disk_heals: None,
             killed_with_a_full_disk: false,
             device: None,
             runs: 0,
@@ -149,7 +155,8 @@ impl World {
             What::Crash { keeps } => {
                 if let Some(device) = self.device.take() {
                     device.kill();
-                    self.killed_with_a_full_disk |= self.disk_is_full;
+                    let just_healed = self.disk_heals.is_some_and(|since| since.elapsed() < RETRIED);
+                    self.killed_with_a_full_disk |= self.disk_is_full || just_healed;
                     self.disk.crash_keeping(keeps);
                 }
             }
@@ -193,6 +200,9 @@ impl World {
     }
 
     fn fill_disk(&mut self, full: bool) {
+        if self.disk_is_full && !full {
+            self.disk_heals = Some(Instant::now());
+        }
         self.disk_is_full = full;
         self.disk.fail_with(full.then(|| StoreError::new(StoreErrorKind::Full, "the disk is full")));
     }

@@ -20,6 +20,7 @@ pub(super) enum Reply {
     Subscribe {
         reply: oneshot::Sender<Result<ReasonCode, OpError>>,
         ticket: u64,
+        filter: TopicFilter,
         /// Held messages that were handed to it already.
         taken: Vec<AckToken>,
     },

@@ -132,19 +132,23 @@ impl Router {
         (needed, taken.collect())
     }
 
-    /// The server agreed.
-    pub(super) fn granted(&mut self, ticket: u64) {
+    /// The server agreed. Whether the route is there still.
+    pub(super) fn granted(&mut self, ticket: u64) -> bool {
         let routes = self.tickets.get(&ticket).and_then(|filter| self.routes.get_mut(filter));
-        if let Some(route) = routes.into_iter().flatten().find(|route| route.ticket == ticket) {
-            route.granted = true;
-        }
+        let route = routes.into_iter().flatten().find(|route| route.ticket == ticket);
+        route.map(|route| route.granted = true).is_some()
+    }
+
+    /// Whether anybody subscribes this very filter.
+    pub(super) fn holds(&self, filter: &TopicFilter) -> bool {
+        self.routes.get(filter).is_some()
     }
 
     /// Ends a route. Gives its filter when nobody else holds it, so that it can be unsubscribed.
     pub(super) fn remove(&mut self, ticket: u64) -> Option<TopicFilter> {
         let filter = self.tickets.get(&ticket)?.clone();
         self.end(Ended::Unsubscribed, &filter, |route| route.ticket == ticket);
-        self.routes.get(&filter).is_none().then_some(filter)
+        (!self.holds(&filter)).then_some(filter)
     }
 
     /// The number of the next route: routes added from now on are not below it.

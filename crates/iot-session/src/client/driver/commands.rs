@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use iot_transport::Connector;
-use mqtt_codec::QoS;
+use mqtt_codec::{QoS, TopicFilter};
 
 use super::super::handle::{Publish, Request};
 use super::super::replies::Reply;
@@ -16,9 +16,21 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     /// A subscriber went away; the last one of a filter unsubscribes it.
     pub(super) fn release(&mut self, now: Now, ticket: u64) {
         if let Some(filter) = self.router.remove(ticket) {
-            let id = self.replies.insert(Reply::Nobody);
-            self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
+            self.unsubscribe(now, filter);
         }
+    }
+
+    /// The server agreed. A subscriber that went away meanwhile, when another one held the filter, did not unsubscribe it;
+    /// if the other one is gone, too, nobody wants it.
+    pub(super) fn granted(&mut self, now: Now, ticket: u64, filter: TopicFilter) {
+        if !self.router.granted(ticket) && !self.router.holds(&filter) {
+            self.unsubscribe(now, filter);
+        }
+    }
+
+    fn unsubscribe(&mut self, now: Now, filter: TopicFilter) {
+        let id = self.replies.insert(Reply::Nobody);
+        self.machine.handle_op(now, id, Op::Unsubscribe(UnsubscribeOp { filters: vec![filter] }));
     }
 
     pub(super) fn requests(&mut self, context: &mut Context<'_>) -> bool {
@@ -43,8 +55,8 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 let (qos, taken) = self.router.add(now.mono, ticket, &filter, options.qos, inbox);
                 // A subscription replaces the one of the same filter: it must do for all who share it.
                 options.qos = qos;
-                let op = SubscribeOp { filters: vec![(filter, options)] };
-                (Reply::Subscribe { reply, ticket, taken }, Op::Subscribe(op))
+                let op = SubscribeOp { filters: vec![(filter.clone(), options)] };
+                (Reply::Subscribe { reply, ticket, filter, taken }, Op::Subscribe(op))
             }
             Request::Unsubscribe(filter, reply) => {
                 let op = UnsubscribeOp { filters: vec![filter.clone()] };

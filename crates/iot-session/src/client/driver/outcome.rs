@@ -77,10 +77,10 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 }
                 let _ = reply.send(result.map(|receipt| delivery(&receipt)));
             }
-            Some(Reply::Subscribe { reply, ticket, taken }) => {
+            Some(Reply::Subscribe { reply, ticket, filter, taken }) => {
                 let answer = granted(result);
                 match &answer {
-                    Ok(_) => self.router.granted(ticket),
+                    Ok(_) => self.granted(now, ticket, filter),
                     // The server may have subscribed it all the same, or a layer may still want it.
                     Err(OpError::TimedOut | OpError::Interrupted) => self.release(now, ticket),
                     Err(_) => {
