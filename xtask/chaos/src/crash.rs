@@ -76,7 +76,8 @@ const GROUP: u64 = 8;
 
 async fn store(client: &Client, mut journal: &fs::File, number: u64) -> Result<(), Failure> {
     client.publish_durably(Message::new(TOPIC, number.to_string())?).await.map(drop)?;
-    writeln!(journal, "{number}")?;
+    // In one write: the program may be killed between two.
+    journal.write_all(format!("{number}\n").as_bytes())?;
     Ok(())
 }
 
