@@ -200,6 +200,17 @@ fn the_first_topics_of_a_connection_go_by_an_alias_from_their_second_message_on(
 }
 
 #[test]
+fn a_topic_of_four_bytes_goes_without_an_alias_and_one_of_five_has_one() {
+    let mut rig = connected(options(Version::V5).topic_aliases(5), 5);
+    for topic in ["1234", "1234", "12345", "12345", "123456", "123456"] {
+        rig.op(message(topic, "x", QoS::AtMostOnce));
+    }
+    let expected =
+        [plain("1234"), plain("1234"), with("12345", 1), with("", 1), with("123456", 2), with("", 2)];
+    assert_eq!(sent(&mut rig), expected);
+}
+
+#[test]
 fn what_goes_out_again_has_the_aliases_of_its_own_connection() {
     let mut rig = connected(lasting(Version::V5).topic_aliases(5), 5);
     for topic in ["topic/1", "topic/2", "topic/2"] {
