@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::account::Account;
+use crate::account::{Account, Outage};
 use crate::clients::{How, KEEP_ALIVE, MAX_DELAY, becomes, mutual_tls, plain, start};
 use crate::proxy::{Fault, Proxy};
 use crate::random::Random;
@@ -65,10 +65,10 @@ pub async fn run(length: Duration, seed: u64) -> Result<(), Failure> {
         streams.push(Stream { name, client, account, publisher });
     }
     let mut done: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let mut kills = Vec::new();
+    let mut outages = Vec::new();
     let end = now() + length;
     while now() < end {
-        let what = fault(&mut random, &proxies, &mut broker, &mut kills).await?;
+        let what = fault(&mut random, &proxies, &mut broker, &mut outages).await?;
         *done.entry(what).or_default() += 1;
         sleep(Duration::from_millis(100 + random.below(1200))).await;
     }
@@ -96,7 +96,7 @@ pub async fn run(length: Duration, seed: u64) -> Result<(), Failure> {
         .await;
     }
     let connections: u64 = proxies.iter().map(|proxy| proxy.taken.load(Ordering::Relaxed)).sum();
-    report(&streams, &done, &kills, &mut faults);
+    report(&streams, &done, &outages, &mut faults);
     println!("connections through the proxies: {connections}");
     for stream in streams {
         let _ = stream.client.close(Duration::from_secs(5)).await;
@@ -107,7 +107,7 @@ pub async fn run(length: Duration, seed: u64) -> Result<(), Failure> {
 fn report(
     streams: &[Stream],
     done: &BTreeMap<&'static str, u64>,
-    kills: &[Instant],
+    outages: &[Outage],
     faults: &mut Vec<String>,
 ) {
     println!(
@@ -115,7 +115,7 @@ fn report(
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for Stream { name, client, account, .. } in streams {
-        match lock(account).close(kills) {
+        match lock(account).close(outages) {
             Ok(sums) => println!(
                 "| {name} | {} | {} | {} | {} | {} | {} | {} | {} / {} |",
                 client.stats().reconnects(),
@@ -144,7 +144,7 @@ async fn fault(
     random: &mut Random,
     proxies: &[Proxy; 2],
     broker: &mut Mosquitto,
-    kills: &mut Vec<Instant>,
+    outages: &mut Vec<Outage>,
 ) -> Result<&'static str, Failure> {
     let while_it_lasts = Duration::from_millis(match random.below(4) {
         0 => 5,
@@ -164,16 +164,19 @@ async fn fault(
         9 => ("byte by byte", Fault::Trickle),
         10 => ("refused connections", Fault::Refuse),
         11 | 12 => {
+            let from = now();
             broker.pause(true).await?;
             sleep(while_it_lasts).await;
             broker.pause(false).await?;
+            outages.push(Outage { from, to: now(), killed: false });
             return Ok("broker stopped and continued");
         }
         _ => {
-            kills.push(now());
+            let from = now();
             broker.kill().await?;
             sleep(while_it_lasts).await;
             broker.restart().await?;
+            outages.push(Outage { from, to: now(), killed: true });
             return Ok("broker killed");
         }
     };
