@@ -134,6 +134,25 @@ fn what_a_lost_session_has_received_is_forgotten() {
 }
 
 #[test]
+fn a_token_acknowledges_no_later_message_of_the_same_identifier() {
+    for version in BOTH {
+        let mut rig = Rig::new(options(version));
+        rig.connect();
+        rig.receive(incoming(5));
+        let first = token(&mut rig);
+        accept(&mut rig, first);
+        rig.receive(pubrel(5));
+        assert_eq!(rig.sent_names(), ["PUBREC 5", "PUBCOMP 5"]);
+        rig.receive(incoming(5));
+        let second = token(&mut rig);
+        accept(&mut rig, first);
+        assert!(rig.sent_names().is_empty());
+        accept(&mut rig, second);
+        assert_eq!(rig.sent_names(), ["PUBREC 5"]);
+    }
+}
+
+#[test]
 fn a_release_of_nothing_is_answered() {
     for version in BOTH {
         let mut rig = Rig::new(options(version));

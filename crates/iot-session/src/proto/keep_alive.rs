@@ -56,11 +56,9 @@ impl KeepAlive {
         self.received = now;
     }
 
-    /// PINGRESP came in; `false`: nobody had asked for it.
-    pub(super) fn answered(&mut self) -> bool {
-        let asked = self.state != State::Quiet;
+    /// PINGRESP came in, asked for or not.
+    pub(super) fn answered(&mut self) {
         self.state = State::Quiet;
-        asked
     }
 
     /// How long PINGRESP is waited for: with the interval before it, the server's own factor of 1.5
