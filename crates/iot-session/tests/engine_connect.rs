@@ -8,6 +8,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use iot_session::proto::ConnectOptions;
 use iot_session::stage::{Connected, Op, SubscribeOp};
 use iot_session::{ConnectionError, OpError, QoS, TopicFilter, TopicName, Version, Will};
@@ -159,6 +161,17 @@ fn a_session_that_the_server_does_not_let_last_ends_with_its_connection() {
     assert!(rig.is_pending(op));
     rig.advance(secs(2));
     assert!(!the_connect(&mut rig).clean_start());
+}
+
+#[test]
+fn a_session_expiry_is_rounded_up_to_whole_seconds() {
+    for (millis, seconds) in [(1, 1), (1000, 1), (1001, 2)] {
+        let options = options(Version::V5).session_expiry(Duration::from_millis(millis));
+        let mut rig = Rig::new(options);
+        rig.op(Op::CONNECT);
+        let connect = the_connect(&mut rig);
+        assert_eq!(connect.properties().session_expiry_interval(), Some(seconds), "{millis} ms");
+    }
 }
 
 #[test]
