@@ -15,7 +15,7 @@ use iot_session::stage::{Event, Op, Receipt, SubscribeOp, UnsubscribeOp};
 use iot_session::{ConnectionError, OpError, QoS, TopicFilter, Version, Will};
 use mqtt_codec::packet::{Ack, Auth, ConnAck, Disconnect, SubAck, SubscriptionOptions};
 use mqtt_codec::{DecodeError, EncodeError, Packet, Properties, Property, ReasonCode, TopicName};
-use support::{Rig, id, message, options, puback, publish, secs};
+use support::{Rig, id, message, options, puback, publish, pubrec, secs};
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
 
@@ -94,6 +94,19 @@ fn offline_operations_end_at_once() {
 }
 
 #[test]
+fn an_answer_to_a_subscribe_makes_no_room_in_the_window() {
+    let mut rig = Rig::new(options(Version::V5).window(1));
+    rig.connect();
+    rig.op(message("a", "x", QoS::AtLeastOnce));
+    rig.op(subscribe("f"));
+    assert_eq!(rig.sent().len(), 2);
+    rig.receive(Packet::SubAck(SubAck::new(id(2), [ReasonCode::GrantedQoS1])));
+    assert!(!rig.machine.ready());
+    rig.receive(puback(1));
+    assert!(rig.machine.ready());
+}
+
+#[test]
 fn the_window_is_the_smaller_of_ours_and_the_servers() {
     for (ours, servers, expected) in [(100, 3, 3), (2, 10, 2)] {
         let mut rig = Rig::new(options(Version::V5).window(ours));
@@ -135,7 +148,37 @@ fn what_the_server_does_not_take_is_refused_here() {
     rig.op(Op::CONNECT);
     rig.accept_with(with(Property::MaximumQoS(false)));
     let op = rig.op(message("t", "x", QoS::AtLeastOnce));
-    assert!(matches!(rig.done(op), Err(OpError::Unsupported(_))));
+    assert!(matches!(rig.done(op), Err(OpError::Unsupported("the server takes messages of QoS 0 only"))));
+
+    for available in [false, true] {
+        let mut rig = Rig::new(options(Version::V5));
+        rig.op(Op::CONNECT);
+        rig.accept_with(with(Property::WildcardSubscriptionAvailable(available)));
+        for (filter, taken) in [("a/b", true), ("a/+", available), ("a/#", available)] {
+            let op = rig.op(subscribe(filter));
+            assert_eq!(rig.sent().len(), usize::from(taken), "{filter}");
+            assert_eq!(rig.is_pending(op), taken, "{filter}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_what_nobody_waits_for_is_not_answered() {
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    rig.receive(Packet::PubRec(Ack::with_reason(id(5), ReasonCode::QuotaExceeded)));
+    assert!(rig.sent().is_empty());
+    rig.receive(pubrec(5));
+    assert!(matches!(rig.sent()[..], [Packet::PubRel(_)]), "so that the server can forget it");
+}
+
+#[test]
+fn disconnect_from_a_server_of_3_1_1_breaks_the_protocol() {
+    let mut rig = Rig::new(options(Version::V3_1_1));
+    rig.connect();
+    rig.receive_bytes(&mut BytesMut::from(&[0xE0, 0][..]));
+    let why = rig.why().to_string();
+    assert!(why.contains("broke the protocol") || why.contains("malformed"), "{why}");
 }
 
 #[test]

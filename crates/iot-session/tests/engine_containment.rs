@@ -14,8 +14,8 @@ use iot_session::layers::Reconnect;
 use iot_session::proto::ConnectOptions;
 use iot_session::stage::{Event, Notice, Op, OpId, Receipt, SubscribeOp};
 use iot_session::{LinkError, Now, OpError, QoS, TopicFilter, Version};
-use mqtt_codec::packet::{Disconnect, Publish, SubscriptionOptions};
-use mqtt_codec::{Packet, PacketId, ReasonCode};
+use mqtt_codec::packet::{ConnAck, Disconnect, Publish, SubAck, SubscriptionOptions};
+use mqtt_codec::{Packet, PacketId, Properties, Property, ReasonCode};
 use support::{Rig, id, lasting, message, options, puback, secs};
 
 const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
@@ -351,6 +351,37 @@ fn with_a_limit_of_one_messages_go_one_at_a_time() {
 }
 
 #[test]
+fn what_was_sent_longer_ago_than_that_is_not_blamed() {
+    for (waited, blamed) in [(secs(5) - MILLI, true), (secs(5), false)] {
+        let mut rig = Rig::bare(lasting(Version::V3_1_1).containment(Some(1)).keep_alive(Duration::ZERO));
+        rig.connect();
+        rig.op(message("forbidden", "x", QoS::AtLeastOnce));
+        rig.advance(waited);
+        rig.server_closes();
+        assert_eq!(poisoned_notices(&rig).len(), usize::from(blamed), "{waited:?}");
+    }
+}
+
+#[test]
+fn a_suspect_without_room_in_the_window_wakes_nobody() {
+    let mut rig = Rig::bare(lasting(Version::V5).keep_alive(Duration::ZERO).operation_timeout(secs(600)));
+    rig.connect();
+    rig.op(message("a", "1", QoS::AtLeastOnce));
+    let mut suspect = support::op_of(message("a", "2", QoS::AtLeastOnce));
+    suspect.strikes = 2;
+    rig.op(Op::Publish(suspect));
+    rig.link_down();
+    rig.op(Op::CONNECT);
+    let mut connack = ConnAck::new(true, ReasonCode::Success);
+    connack.properties = Properties::new().with(Property::ReceiveMaximum(1)).unwrap();
+    rig.accept_with(connack);
+    assert_eq!(rig.sent_names(), ["PUBLISH 1 again"]);
+    assert_eq!(rig.advance(secs(60)), 0);
+    rig.receive(puback(1));
+    assert_eq!(rig.sent_names(), ["PUBLISH 2"]);
+}
+
+#[test]
 fn a_suspect_that_is_never_answered_holds_up_the_others_for_the_operation_timeout() {
     let mut rig = Rig::bare(options(Version::V3_1_1).keep_alive(Duration::ZERO));
     rig.connect();
@@ -379,4 +410,42 @@ fn a_suspect_that_is_never_answered_holds_up_the_others_for_the_operation_timeou
     assert!(rig.sent().is_empty());
     rig.advance(MILLI);
     assert!(matches!(&rig.sent()[..], [Packet::Publish(p)] if p.payload() == b"4"));
+}
+
+#[test]
+fn a_suspect_behind_a_message_of_an_earlier_connection_goes_once_that_is_no_company_any_more() {
+    let options = lasting(Version::V3_1_1).keep_alive(Duration::ZERO).operation_timeout(secs(5));
+    let mut rig = Rig::bare(options);
+    rig.connect();
+    let first = rig.op(message("a", "1", QoS::AtLeastOnce));
+    rig.advance(secs(3));
+    rig.link_down();
+    rig.op(Op::CONNECT);
+    rig.accept(true);
+    assert_eq!(rig.sent_names(), ["PUBLISH 1 again"]);
+    let mut suspect = support::op_of(message("a", "2", QoS::AtLeastOnce));
+    suspect.strikes = 2;
+    rig.op(Op::Publish(suspect));
+    // The first one's time is up before its second sending is long enough ago.
+    rig.advance(secs(5) - MILLI);
+    assert!(matches!(rig.done(first), Err(OpError::TimedOut)));
+    assert!(rig.sent().is_empty());
+    rig.advance(MILLI);
+    assert!(matches!(&rig.sent()[..], [Packet::Publish(p)] if p.payload() == b"2"));
+}
+
+#[test]
+fn an_answer_to_a_request_lets_nothing_join_a_suspect() {
+    let mut rig = Rig::bare(options(Version::V5));
+    rig.connect();
+    let mut suspect = support::op_of(message("a", "x", QoS::AtLeastOnce));
+    suspect.strikes = 2;
+    rig.op(Op::Publish(suspect));
+    let filters = vec![(TopicFilter::try_from("f").unwrap(), SubscriptionOptions::at(QoS::AtLeastOnce))];
+    rig.op(Op::Subscribe(SubscribeOp { filters }));
+    assert_eq!(rig.sent().len(), 2);
+    rig.receive(Packet::SubAck(SubAck::new(id(2), [ReasonCode::GrantedQoS1])));
+    assert!(!rig.machine.ready());
+    rig.receive(puback(1));
+    assert!(rig.machine.ready());
 }

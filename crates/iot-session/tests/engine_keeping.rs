@@ -125,6 +125,16 @@ fn messages_of_other_qualities_do_not_wait_for_the_disk() {
 }
 
 #[test]
+fn the_record_has_the_qos_2_messages_only() {
+    let mut rig = fresh(lasting(Version::V5));
+    connect(&mut rig, false);
+    rig.op(message("a", "y", QoS::AtLeastOnce));
+    assert_eq!(rig.sent_names(), ["PUBLISH 1"]);
+    from_the_outbox(&mut rig, 7, "x");
+    assert_eq!(write(&mut rig).in_flight(), (1, 0));
+}
+
+#[test]
 fn what_comes_while_the_disk_writes_is_in_the_next_record_together() {
     let mut rig = fresh(lasting(Version::V5));
     connect(&mut rig, false);
@@ -230,9 +240,11 @@ fn a_session_that_is_lost_or_another_clients_tells_its_messages_as_interrupted()
         let mut rig = fresh(lasting(version));
         connect(&mut rig, false);
         from_the_outbox(&mut rig, 7, "x");
-        let disk = write(&mut rig);
+        let published = write(&mut rig);
+        rig.receive(pubrec(1));
+        let taken_over = write(&mut rig);
 
-        let mut rig = resumed(lasting(version), &disk);
+        let mut rig = resumed(lasting(version), &published);
         begin(&mut rig, false);
         let op = from_the_outbox(&mut rig, 7, "x");
         assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
@@ -241,11 +253,29 @@ fn a_session_that_is_lost_or_another_clients_tells_its_messages_as_interrupted()
             Version::V3_1_1 => ConnectOptions::new(version, "other").unwrap().clean_start(false),
             Version::V5 => ConnectOptions::new(version, "other").unwrap().session_expiry(secs(600)),
         };
-        let mut rig = resumed(other, &disk);
-        begin(&mut rig, false);
-        let op = from_the_outbox(&mut rig, 7, "x");
-        assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
-        assert_eq!(write(&mut rig).client_id(), Some("other"));
+        for disk in [published, taken_over] {
+            let mut rig = resumed(other.clone(), &disk);
+            rig.op(Op::CONNECT);
+            rig.link_up();
+            assert!(matches!(rig.sent()[..], [Packet::Connect(_)]), "none of its identifiers is in use here");
+            rig.receive(ConnAck::new(false, ReasonCode::Success));
+            let op = from_the_outbox(&mut rig, 7, "x");
+            assert!(matches!(rig.done(op), Err(OpError::Interrupted)));
+            assert_eq!(write(&mut rig).client_id(), Some("other"));
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_run_sent_stays_known_when_the_link_is_lost_before_it_is_issued() {
+    for version in BOTH {
+        let mut rig = resumed(lasting(version), &in_use());
+        begin(&mut rig, true);
+        rig.link_down();
+        begin(&mut rig, true);
+        from_the_outbox(&mut rig, 7, "x");
+        write(&mut rig);
+        assert_eq!(rig.sent_names(), ["PUBLISH 1 again"]);
     }
 }
 

@@ -338,3 +338,22 @@ fn a_message_that_was_taken_over_by_a_session_in_doubt_is_released_and_told_as_i
         assert_eq!(rig.sent_names(), ["PUBLISH 1"], "the identifier is free again");
     }
 }
+
+#[test]
+fn an_answer_to_what_was_not_sent_on_this_connection_yet_ends_nothing() {
+    let mut rig = Rig::new(lasting(Version::V5).window(2));
+    rig.connect();
+    for payload in ["1", "2"] {
+        rig.op(message("a", payload, QoS::AtLeastOnce));
+    }
+    rig.sent();
+    rig.link_down();
+    rig.advance(secs(1));
+    let mut connack = ConnAck::new(true, ReasonCode::Success);
+    connack.properties = Properties::new().with(Property::ReceiveMaximum(1)).unwrap();
+    rig.accept_with(connack);
+    assert_eq!(rig.sent_names(), ["PUBLISH 1 again"]);
+    rig.receive(puback(2));
+    rig.receive(puback(1));
+    assert_eq!(rig.sent_names(), ["PUBLISH 2 again"]);
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use iot_session::stage::{EntryId, StoreError, StoreErrorKind};
 use iot_session::storage::MemoryDisk;
 use mqtt_codec::QoS;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::broker::Shared;
 use crate::check;
@@ -18,7 +18,7 @@ use crate::net::{Dialer, Exchange};
 use crate::plan::{FILTERS, Plan, Settings, What};
 
 /// So long after a disk is well again, what it had refused is on it: a second until it is tried again, and the disk's own time.
-const RETRIED: Duration = Duration::from_secs(2);
+const RETRIED: u64 = 2000;
 
 /// What came of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     disk: MemoryDisk,
     disk_is_full: bool,
-    /// When the disk took something again after it had been full.
-    disk_heals: Option<Instant>,
+    /// When, in milliseconds, the disk took something again after it had been full.
+    disk_heals: Option<u64>,
     /// Whether a process was killed while its disk was full, or before it could have tried again what the disk had refused.
     pub(crate) killed_with_a_full_disk: bool,
     device: Option<Device>,
@@ -155,7 +155,7 @@ impl World {
             What::Crash { keeps } => {
                 if let Some(device) = self.device.take() {
                     device.kill();
-                    let just_healed = self.disk_heals.is_some_and(|since| since.elapsed() < RETRIED);
+                    let just_healed = self.disk_heals.is_some_and(|at| clock::millis().saturating_sub(at) < RETRIED);
                     self.killed_with_a_full_disk |= self.disk_is_full || just_healed;
                     self.disk.crash_keeping(keeps);
                 }
@@ -201,7 +201,7 @@ impl World {
 
     fn fill_disk(&mut self, full: bool) {
         if self.disk_is_full && !full {
-            self.disk_heals = Some(Instant::now());
+            self.disk_heals = Some(clock::millis());
         }
         self.disk_is_full = full;
         self.disk.fail_with(full.then(|| StoreError::new(StoreErrorKind::Full, "the disk is full")));

@@ -237,9 +237,11 @@ mod tests {
         let mut longer = BytesMut::from(record.as_ref());
         longer.put_u8(0);
         assert_eq!(SavedSession::decode(&longer.freeze()).unwrap_err().kind(), StoreErrorKind::Corrupted);
-        let mut newer = BytesMut::from(record.as_ref());
-        newer[0] = FORM + 1;
-        assert_eq!(SavedSession::decode(&newer.freeze()).unwrap_err().kind(), StoreErrorKind::Newer);
+        for (form, kind) in [(FORM + 1, StoreErrorKind::Newer), (FORM - 1, StoreErrorKind::Corrupted)] {
+            let mut other = BytesMut::from(record.as_ref());
+            other[0] = form;
+            assert_eq!(SavedSession::decode(&other.freeze()).unwrap_err().kind(), kind);
+        }
     }
 
     #[test]
@@ -256,6 +258,21 @@ mod tests {
         let at = zero.len() - 6;
         zero.splice_in(at, &[0, 1, 0, 0]);
         assert!(SavedSession::decode(&zero.freeze()).is_err());
+    }
+
+    #[test]
+    fn what_was_not_released_has_no_reason_code() {
+        let mut one = full();
+        one.outgoing = vec![Sent {
+            id: PacketId::new(1),
+            entry: None,
+            released: Some(ReasonCode::NoMatchingSubscribers),
+        }];
+        let record = one.encode();
+        let code = record.iter().position(|byte| *byte == ReasonCode::NoMatchingSubscribers.code()).unwrap();
+        let mut damaged = BytesMut::from(record.as_ref());
+        damaged[code - 1] = 0;
+        assert!(SavedSession::decode(&damaged.freeze()).is_err());
     }
 
     trait SpliceIn {

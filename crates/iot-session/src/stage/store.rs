@@ -110,7 +110,7 @@ pub enum Stored {
 }
 
 /// Why a store could not do what it was asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreError {
     kind: StoreErrorKind,
     message: Arc<str>,
@@ -147,14 +147,6 @@ impl StoreError {
         self.kind
     }
 }
-
-impl PartialEq for StoreError {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.message == other.message
-    }
-}
-
-impl Eq for StoreError {}
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

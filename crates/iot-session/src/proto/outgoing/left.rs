@@ -7,7 +7,7 @@ use mqtt_codec::{PacketId, QoS, ReasonCode};
 use super::super::saved::Sent;
 use super::slot::{Slot, Waiting};
 use super::{Outgoing, index};
-use crate::stage::{EntryId, OpId, Owner, PublishOp, Resend};
+use crate::stage::{EntryId, OpId, Owner, PublishOp};
 use crate::time::Nanos;
 
 /// How far each of them is, by the entry that has its content.
@@ -109,8 +109,7 @@ impl Outgoing {
                 (slot.op, slot.issued) = (Some(op), now);
                 if matches!(slot.waiting, Waiting::Left) {
                     let message = publish.publish.exactly_once(id);
-                    let resend = Resend::UntilAnswered;
-                    slot.waiting = Waiting::Publish(PublishOp { publish: message, resend, ..publish });
+                    slot.waiting = Waiting::Publish(PublishOp { publish: message, ..publish });
                     self.queue.push_back(number);
                 }
                 TakenUp::GoesOn
