@@ -9,9 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use iot_session::blocking::{Client, NextError};
-use iot_session::layers::{OfflineQueue, Reconnect, Retry};
+use iot_session::layers::{OfflineQueue, Outbox, Reconnect, Retry};
 use iot_session::proto::Engine;
 use iot_session::stage::Notice;
+use iot_session::storage::{self, MemoryDisk, MemoryStorage, WriteOptions};
 use iot_session::{Config, Delivery, Ended, Layer, Message, OpError, QoS, Status, SubscribeOptions, Version};
 use mqtt_codec::packet::{Publish, SubAck};
 use mqtt_codec::{Packet, ReasonCode, TopicName};
@@ -133,6 +134,35 @@ fn a_device_boots_offline_and_closes_once_all_is_out() {
     assert!(matches!(client.connect(), Err(OpError::Closed)));
     assert!(client.close(secs(1)).is_err());
     assert!(client.notices().next().is_none());
+}
+
+#[test]
+fn what_waits_until_it_is_on_disk_is_there_for_the_next_client() {
+    let disk = MemoryDisk::new();
+    let start = || {
+        let (found, writer) = storage::open(MemoryStorage::new(&disk), WriteOptions::default()).unwrap();
+        let links = Links::default();
+        let server = links.add(1 << 16);
+        let engine = Engine::new(options(Version::V5));
+        let codec = engine.codec();
+        let stage = (Outbox::new(found), Reconnect::default()).layer(engine);
+        (Client::with_disk(stage, codec, links, Config::default(), writer).unwrap(), server)
+    };
+    let (client, _server) = start();
+    assert!(client.publish_durably(message("a", "kept")).unwrap().wait_timeout(Duration::ZERO).is_err());
+    drop(client);
+    let (client, server) = start();
+    client.connect_lazily().unwrap();
+    let server = echo(server);
+    assert!(client.online(LONG).unwrap().is_some());
+    client.publish_durably(message("a", "new")).unwrap().wait().unwrap();
+    assert!(client.close(LONG).unwrap().is_empty());
+    let seen = server.join().unwrap();
+    let payloads = seen.iter().filter_map(|packet| match packet {
+        Packet::Publish(publish) => Some(publish.payload()),
+        _ => None,
+    });
+    assert_eq!(payloads.collect::<Vec<_>>(), [&b"kept"[..], b"new"]);
 }
 
 #[test]

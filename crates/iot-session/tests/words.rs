@@ -15,7 +15,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use iot_session::proto::{ConnectOptions, OptionsError};
-use iot_session::stage::{EntryId, Gauges, Input, Link, Op, Output, StoreError, StoreErrorKind, StoreOp};
+use iot_session::stage::{
+    EntryId, Gauges, Input, Link, Op, OpId, Output, Owner, StoreError, StoreErrorKind, StoreOp,
+};
 use iot_session::{ConnectionError, Dropped, LinkError, Message, Nanos, Now, OpError, Stage, Version};
 use mqtt_codec::packet::ConnAck;
 use mqtt_codec::{Codec, DecodeError, EncodeError, InvalidText, InvalidTopic, Packet, ReasonCode};
@@ -122,6 +124,9 @@ fn payloads_and_records_are_shown_by_their_length() {
     assert_eq!(format!("{:?}", StoreOp::Take(EntryId(3))), "Take(3)");
     let load = StoreOp::Load { from: EntryId(3), entries: 2, bytes: 10 };
     assert_eq!(format!("{load:?}"), "Load(3, 2, 10 bytes)");
+    assert_eq!(format!("{:?}", OpId::new(Owner::OUTBOX, 3)), format!("OpId({}:3)", Owner::OUTBOX.0));
+    let shown = format!("{:?}", options(Version::V5).login("user", Some("hunter2".into())).unwrap());
+    assert!(shown.contains("device") && !shown.contains("hunter2"), "{shown}");
 }
 
 /// Sends what only a server sends, once it is connected.
