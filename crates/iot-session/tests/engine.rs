@@ -143,6 +143,15 @@ fn what_the_server_does_not_take_is_refused_here() {
     op.publish = op.publish.with_retain(true);
     let op = rig.op(Op::Publish(op));
     assert!(matches!(rig.done(op), Err(OpError::Unsupported(_))));
+    rig.op(message("t", "not to be kept", QoS::AtMostOnce));
+    assert_eq!(rig.sent().len(), 1);
+
+    let mut rig = Rig::new(options(Version::V5));
+    rig.connect();
+    let mut op = support::op_of(message("t", "to be kept", QoS::AtMostOnce));
+    op.publish = op.publish.with_retain(true);
+    rig.op(Op::Publish(op));
+    assert_eq!(rig.sent().len(), 1);
 
     let mut rig = Rig::new(options(Version::V5));
     rig.op(Op::CONNECT);
@@ -177,8 +186,7 @@ fn disconnect_from_a_server_of_3_1_1_breaks_the_protocol() {
     let mut rig = Rig::new(options(Version::V3_1_1));
     rig.connect();
     rig.receive_bytes(&mut BytesMut::from(&[0xE0, 0][..]));
-    let why = rig.why().to_string();
-    assert!(why.contains("broke the protocol") || why.contains("malformed"), "{why}");
+    assert!(matches!(rig.why(), ConnectionError::Malformed(_)));
 }
 
 #[test]

@@ -31,7 +31,8 @@ impl Engine {
             (State::Up, Packet::PingResp) => {
                 self.keep_alive.answered();
             }
-            (State::Up, Packet::Disconnect(disconnect)) if self.options.version.is_v5() => {
+            // In MQTT 5: the codec takes none in 3.1.1.
+            (State::Up, Packet::Disconnect(disconnect)) => {
                 let says = disconnect.properties.as_ref();
                 let error = ConnectionError::Server {
                     reason: disconnect.reason,
