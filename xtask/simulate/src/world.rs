@@ -155,7 +155,8 @@ impl World {
             What::Crash { keeps } => {
                 if let Some(device) = self.device.take() {
                     device.kill();
-                    let just_healed = self.disk_heals.is_some_and(|at| clock::millis().saturating_sub(at) < RETRIED);
+                    let just_healed =
+                        self.disk_heals.is_some_and(|at| clock::millis().saturating_sub(at) < RETRIED);
                     self.killed_with_a_full_disk |= self.disk_is_full || just_healed;
                     self.disk.crash_keeping(keeps);
                 }
