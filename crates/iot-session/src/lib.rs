@@ -27,7 +27,7 @@ pub use client::blocking;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use client::{
     Ack, Acknowledge, Client, ClosedError, Config, Delivery, Driver, Ended, Leftover, Messages, Notices,
-    Stats, Status, SubscribeOptions, Subscription, TryPublishError, client,
+    Request, RequestError, Requests, Stats, Status, SubscribeOptions, Subscription, TryPublishError, client,
 };
 pub use error::{ConnectionError, Dropped, LinkError, OpError};
 pub use machine::{Machine, MachineOutput};

@@ -15,7 +15,7 @@ use super::inbox::{Inbox, Signal};
 use super::notices::Notices;
 use super::outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
 use super::stats::{Shared, Stats, Status};
-use super::subscription::{Guard, Messages, Reader, SubscribeOptions, Subscription};
+use super::subscription::{Granted, Guard, Messages, Reader, SubscribeOptions, Subscription};
 use crate::error::OpError;
 use crate::message::Message;
 use crate::stage::Connected;
@@ -27,6 +27,8 @@ use crate::stage::Connected;
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) publishes: mpsc::Sender<Publish>,
+    /// Those that go ahead of them.
+    urgent: mpsc::Sender<Publish>,
     requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
     signals: mpsc::UnboundedSender<Signal>,
@@ -52,11 +54,12 @@ pub(super) struct Publish {
 #[derive(Debug)]
 pub(super) enum Request {
     Subscribe {
-        ticket: u64,
-        filter: TopicFilter,
+        /// At least one filter, each with the ticket of its route.
+        filters: Vec<(u64, TopicFilter)>,
         options: SubscriptionOptions,
         inbox: Arc<Inbox>,
-        reply: oneshot::Sender<Result<ReasonCode, OpError>>,
+        /// A code for each filter.
+        reply: oneshot::Sender<Result<Vec<ReasonCode>, OpError>>,
     },
     Unsubscribe(TopicFilter, oneshot::Sender<Result<ReasonCode, OpError>>),
 }
@@ -76,6 +79,7 @@ pub(super) enum Control {
 #[derive(Debug)]
 pub(super) struct Channels {
     pub(super) publishes: mpsc::Receiver<Publish>,
+    pub(super) urgent: mpsc::Receiver<Publish>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) control: mpsc::Receiver<Control>,
     pub(super) signals: mpsc::UnboundedReceiver<Signal>,
@@ -87,6 +91,7 @@ impl Client {
     /// With the driver's ends, and the sender of signals for its router.
     pub(super) fn new(config: &Config) -> (Self, Channels, mpsc::UnboundedSender<Signal>) {
         let (publishes, publishes_end) = mpsc::channel(config.commands.max(1));
+        let (urgent, urgent_end) = mpsc::channel(config.commands.max(1));
         let (requests, requests_end) = mpsc::channel(config.commands.max(1));
         let (control, control_end) = mpsc::channel(8);
         let (signals, signals_end) = mpsc::unbounded_channel();
@@ -94,6 +99,7 @@ impl Client {
         let shared = Arc::new(Shared::default());
         let channels = Channels {
             publishes: publishes_end,
+            urgent: urgent_end,
             requests: requests_end,
             control: control_end,
             signals: signals_end,
@@ -103,6 +109,7 @@ impl Client {
         let (inbox, unaccepted) = (config.inbox, config.unaccepted);
         let client = Self {
             publishes,
+            urgent,
             requests,
             control,
             signals: signals.clone(),
@@ -235,11 +242,19 @@ impl Client {
     /// # Cancellation
     /// Dropped before it resolves, the message was not sent.
     pub async fn publish(&self, message: Message) -> Result<Ack, ClosedError> {
-        let since = since(&message);
-        let permit = self.publishes.reserve().await.map_err(|_| ClosedError)?;
-        let (reply, outcome) = oneshot::channel();
-        permit.send(Publish { message, since, reply, stored: None });
-        Ok(Ack(outcome))
+        hand_over(&self.publishes, message).await
+    }
+
+    /// Like [`publish`](Self::publish), ahead of all messages that wait for room by other calls: for requests whose answer
+    /// somebody waits for. What the session has taken already, it does not overtake.
+    ///
+    /// # Errors
+    /// The client is closed.
+    ///
+    /// # Cancellation
+    /// Dropped before it resolves, the message was not sent.
+    pub async fn publish_first(&self, message: Message) -> Result<Ack, ClosedError> {
+        hand_over(&self.urgent, message).await
     }
 
     /// Like [`publish`](Self::publish), and waits until the message is on disk, where it survives the end of the process
@@ -334,22 +349,67 @@ impl Client {
         F: TryInto<TopicFilter>,
         OpError: From<F::Error>,
     {
-        let filter = filter.try_into()?;
+        self.subscribe_filters(vec![filter.try_into()?], options).await
+    }
+
+    /// Subscribes several filters by one SUBSCRIBE, if the server takes as many in one, and returns with the stream of all
+    /// their messages, in the order in which they come. A message that more than one of them matches comes once for each.
+    ///
+    /// ```
+    /// use iot_session::{Client, OpError, QoS, SubscribeOptions};
+    ///
+    /// async fn answers(client: &Client) -> Result<(), OpError> {
+    ///     let options = SubscribeOptions::new(QoS::AtLeastOnce);
+    ///     let mut answers = client.subscribe_all(["job/accepted", "job/rejected"], options).await?;
+    ///     while let Some(answer) = answers.next().await {
+    ///         println!("{}", answer.topic());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe), if it fails for one of them; then none is left. [`OpError::Unsupported`]:
+    /// there is no filter.
+    ///
+    /// # Cancellation
+    /// Leaves no subscription.
+    pub async fn subscribe_all<F>(
+        &self,
+        filters: impl IntoIterator<Item = F>,
+        options: SubscribeOptions,
+    ) -> Result<Messages, OpError>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+    {
+        let filters = filters.into_iter().map(F::try_into).collect::<Result<_, _>>()?;
+        self.subscribe_filters(filters, options).await
+    }
+
+    async fn subscribe_filters(
+        &self,
+        filters: Vec<TopicFilter>,
+        options: SubscribeOptions,
+    ) -> Result<Messages, OpError> {
         let permit = self.requests.reserve().await.map_err(|_| OpError::Closed)?;
-        let ticket = self.shared.tickets.fetch_add(1, Ordering::Relaxed);
+        let first = self.shared.tickets.fetch_add(filters.len() as u64, Ordering::Relaxed);
         // Dropped after the reply's receiver: a request that is not begun yet is known to be given up then.
-        let guard = Guard { ticket, signals: self.signals.clone() };
+        let guards =
+            (first..).zip(&filters).map(|(ticket, _)| Guard { ticket, signals: self.signals.clone() });
+        let guards = guards.collect();
         let reader = Reader(Arc::new(Inbox::new(self.inbox, self.unaccepted, options.manual)));
         let (reply, outcome) = oneshot::channel();
         permit.send(Request::Subscribe {
-            ticket,
-            filter: filter.clone(),
+            filters: (first..).zip(filters.iter().cloned()).collect(),
             options: options.wire,
             inbox: Arc::clone(&reader.0),
             reply,
         });
-        let granted = outcome.await.unwrap_or(Err(OpError::Closed))?;
-        Ok(Messages::new(filter, granted, reader, guard))
+        let codes = outcome.await.unwrap_or(Err(OpError::Closed))?;
+        let mut granted = filters.into_iter().zip(codes);
+        let first = granted.next().ok_or(OpError::Unsupported("a SUBSCRIBE without a filter"))?;
+        Ok(Messages::new(Granted { first, others: granted.collect() }, reader, guards))
     }
 
     /// Subscribes and calls `handler` with each message, one after another, on a task of its own: a slow or
@@ -431,6 +491,14 @@ impl Client {
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot()
     }
+}
+
+async fn hand_over(channel: &mpsc::Sender<Publish>, message: Message) -> Result<Ack, ClosedError> {
+    let since = since(&message);
+    let permit = channel.reserve().await.map_err(|_| ClosedError)?;
+    let (reply, outcome) = oneshot::channel();
+    permit.send(Publish { message, since, reply, stored: None });
+    Ok(Ack(outcome))
 }
 
 /// The instant of handing over, for messages whose time is bounded.

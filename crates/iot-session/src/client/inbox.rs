@@ -79,6 +79,8 @@ struct State {
     closed: Option<Ended>,
     /// Messages waited for too long: until there is room, nothing waits beyond the capacity.
     lagging: bool,
+    /// Nobody wants to know: what comes is taken and thrown away.
+    muted: bool,
 }
 
 /// One subscriber's queue.
@@ -96,7 +98,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(capacity: usize, waiting: usize, manual: bool) -> Self {
-        let state = State { queue: VecDeque::new(), waker: None, closed: None, lagging: false };
+        let state = State { queue: VecDeque::new(), waker: None, closed: None, lagging: false, muted: false };
         Self { state: Mutex::new(state), capacity: capacity.max(1), waiting, manual }
     }
 
@@ -114,7 +116,7 @@ impl Inbox {
         unaccepted: Option<impl FnOnce() -> Arc<Unaccepted>>,
     ) -> bool {
         let mut state = self.lock();
-        if state.closed.is_some() {
+        if state.closed.is_some() || state.muted {
             return true;
         }
         let has_room = state.queue.len() < self.capacity;
@@ -201,6 +203,15 @@ impl Inbox {
         drop(state);
         drop(tokens);
         beyond.len()
+    }
+
+    /// Takes and throws away what waits and what comes, or no longer.
+    pub(super) fn mute(&self, muted: bool) {
+        let mut state = self.lock();
+        state.muted = muted;
+        let queue = if muted { std::mem::take(&mut state.queue) } else { VecDeque::new() };
+        drop(state);
+        drop(queue);
     }
 
     /// No more messages; those that wait can still be read.

@@ -10,6 +10,7 @@ mod link;
 mod notices;
 mod outcomes;
 mod replies;
+mod requests;
 mod router;
 #[cfg(feature = "tower")]
 mod service;
@@ -21,6 +22,7 @@ pub use driver::Driver;
 pub use handle::Client;
 pub use notices::Notices;
 pub use outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
+pub use requests::{Request, RequestError, Requests};
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use service::PublishService;
@@ -40,8 +42,8 @@ use crate::time::UnixMillis;
 pub struct Config {
     /// How long one attempt may take to give a byte stream and a CONNACK. Default: 30 s.
     pub connect_timeout: Duration,
-    /// How many publishes wait in the channel between handle and driver, and how many requests in theirs; a call waits
-    /// for room beyond it. Default: 64, at least 1.
+    /// How many publishes wait in the channel between handle and driver, how many in the one for those that go first, and
+    /// how many requests in theirs; a call waits for room beyond it. Default: 64, at least 1.
     pub commands: usize,
     /// How many messages a subscription holds for its reader. Beyond it QoS 0 messages are dropped and counted,
     /// those of QoS 1 and 2 stay unacknowledged. Default: 256, at least 1.

@@ -18,9 +18,10 @@ pub(super) enum Reply {
         reply: oneshot::Sender<Result<Delivery, OpError>>,
     },
     Subscribe {
-        reply: oneshot::Sender<Result<ReasonCode, OpError>>,
-        ticket: u64,
-        filter: TopicFilter,
+        /// A code for each filter.
+        reply: oneshot::Sender<Result<Vec<ReasonCode>, OpError>>,
+        /// With the tickets of their routes.
+        filters: Vec<(u64, TopicFilter)>,
         /// Held messages that were handed to it already.
         taken: Vec<AckToken>,
     },

@@ -170,27 +170,52 @@ impl fmt::Debug for Acknowledge {
 /// [`ended`](Self::ended). What keeps it in force when the server has lost the session is a layer's business; with
 /// none, subscribe again when [`Connected::session_present`](crate::stage::Connected::session_present) is false.
 pub struct Messages {
-    filter: TopicFilter,
-    granted: ReasonCode,
+    filters: Granted,
+    /// Before the guards: a message that comes between the two is nobody's.
     reader: Reader,
-    guard: Guard,
+    guards: Vec<Guard>,
+}
+
+/// What was subscribed, and the server's answers.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) first: (TopicFilter, ReasonCode),
+    pub(super) others: Vec<(TopicFilter, ReasonCode)>,
 }
 
 impl Messages {
-    pub(super) fn new(filter: TopicFilter, granted: ReasonCode, reader: Reader, guard: Guard) -> Self {
-        Self { filter, granted, reader, guard }
+    pub(super) fn new(filters: Granted, reader: Reader, guards: Vec<Guard>) -> Self {
+        Self { filters, reader, guards }
     }
 
-    /// What was subscribed.
+    /// What was subscribed, the first filter of [several](super::Client::subscribe_all).
     #[must_use]
     pub fn filter(&self) -> &TopicFilter {
-        &self.filter
+        &self.filters.first.0
     }
 
-    /// The server's answer: the granted QoS, which may be lower than what was asked for.
+    /// The server's answer for it: the granted QoS, which may be lower than what was asked for.
     #[must_use]
     pub fn granted(&self) -> ReasonCode {
-        self.granted
+        self.filters.first.1
+    }
+
+    /// All filters with the server's answers, in the order in which they were asked for.
+    pub fn filters(&self) -> impl Iterator<Item = (&TopicFilter, ReasonCode)> {
+        let Granted { first, others } = &self.filters;
+        std::iter::once(first).chain(others).map(|(filter, reason)| (filter, *reason))
+    }
+
+    /// From now on messages are taken, acknowledged and thrown away, those that wait to be read as well, until
+    /// [`unmute`](Self::unmute): for a subscription that is kept in force while nobody reads. Without it the messages of
+    /// QoS 1 and 2 that nobody reads would hold back the others.
+    pub fn mute(&self) {
+        self.reader.0.mute(true);
+    }
+
+    /// Messages that come from now on are there to be read again.
+    pub fn unmute(&self) {
+        self.reader.0.mute(false);
     }
 
     /// The next message, which is acknowledged by being taken; `None` at the end. Cancelling loses nothing.
@@ -236,7 +261,7 @@ impl Messages {
         F: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let Self { filter, granted, reader, guard } = self;
+        let Self { filters: Granted { first: (filter, granted), .. }, reader, guards } = self;
         let inbox = Arc::clone(&reader.0);
         let handled = filter.clone();
         runtime.spawn(async move {
@@ -255,7 +280,7 @@ impl Messages {
                 }
             }
         });
-        Subscription { filter, granted, inbox, _guard: guard }
+        Subscription { filter, granted, inbox, _guards: guards }
     }
 }
 
@@ -281,10 +306,7 @@ impl Stream for Messages {
 
 impl fmt::Debug for Messages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Messages")
-            .field("filter", &self.filter)
-            .field("granted", &self.granted)
-            .finish_non_exhaustive()
+        f.debug_struct("Messages").field("filters", &self.filters).finish_non_exhaustive()
     }
 }
 
@@ -295,7 +317,7 @@ pub struct Subscription {
     filter: TopicFilter,
     granted: ReasonCode,
     inbox: Arc<Inbox>,
-    _guard: Guard,
+    _guards: Vec<Guard>,
 }
 
 impl Subscription {

@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use mqtt_codec::packet::Publish;
-use mqtt_codec::{DecodeError, Packet, QoS, ReasonCode, Text, TopicFilter, packet::SubscriptionOptions};
+use mqtt_codec::{
+    DecodeError, Packet, QoS, ReasonCode, Text, TopicFilter, Version, packet::SubscriptionOptions,
+};
 
 use super::store::{StoreError, StoreOp, Stored};
 use crate::error::{ConnectionError, LinkError, OpError};
@@ -301,6 +303,8 @@ pub enum Quarantine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connected {
+    /// The version of MQTT that is spoken.
+    pub version: Version,
     /// Whether the server kept the session: subscriptions and unacknowledged messages live on.
     pub session_present: bool,
     /// Whether that is surely the session as this client left it. It is not after an attempt whose CONNACK was lost: that one
@@ -332,9 +336,10 @@ pub struct Connected {
 }
 
 impl Default for Connected {
-    /// What a server that says nothing means: no session, no keep-alive, no limits. For tests of layers.
+    /// What a server of MQTT 5 that says nothing means: no session, no keep-alive, no limits. For tests of layers.
     fn default() -> Self {
         Self {
+            version: Version::V5,
             session_present: false,
             session_certain: true,
             keep_alive: 0,

@@ -1,8 +1,10 @@
 //! What the handle and the subscribers ask for, on its way into the session.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use iot_transport::Connector;
+use mqtt_codec::packet::SubscriptionOptions;
 use mqtt_codec::{QoS, TopicFilter};
 
 use super::super::handle::{Publish, Request};
@@ -51,12 +53,17 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
         let (reply, op) = match request {
             // Given up before it was begun.
             Request::Subscribe { reply, .. } if reply.is_closed() => return,
-            Request::Subscribe { ticket, filter, mut options, inbox, reply } => {
-                let (qos, taken) = self.router.add(now.mono, ticket, &filter, options.qos, inbox);
-                // A subscription replaces the one of the same filter: it must do for all who share it.
-                options.qos = qos;
-                let op = SubscribeOp { filters: vec![(filter.clone(), options)] };
-                (Reply::Subscribe { reply, ticket, filter, taken }, Op::Subscribe(op))
+            Request::Subscribe { filters, options, inbox, reply } => {
+                let mut taken = Vec::new();
+                let add = |(ticket, filter): &(u64, TopicFilter)| {
+                    let inbox = Arc::clone(&inbox);
+                    let (qos, tokens) = self.router.add(now.mono, *ticket, filter, options.qos, inbox);
+                    taken.extend(tokens);
+                    // A subscription replaces the one of the same filter: it must do for all who share it.
+                    (filter.clone(), SubscriptionOptions { qos, ..options })
+                };
+                let op = SubscribeOp { filters: filters.iter().map(add).collect() };
+                (Reply::Subscribe { reply, filters, taken }, Op::Subscribe(op))
             }
             Request::Unsubscribe(filter, reply) => {
                 let op = UnsubscribeOp { filters: vec![filter.clone()] };
@@ -75,7 +82,13 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             if self.leaving || !self.machine.ready() || self.machine.transmit().len() >= HIGH_WATER {
                 break;
             }
-            let Poll::Ready(Some(publish)) = self.channels.publishes.poll_recv(context) else { break };
+            let publish = match self.channels.urgent.poll_recv(context) {
+                Poll::Ready(Some(publish)) => publish,
+                _ => match self.channels.publishes.poll_recv(context) {
+                    Poll::Ready(Some(publish)) => publish,
+                    _ => break,
+                },
+            };
             let now = *now.get_or_insert_with(|| self.clock.now());
             self.publish(now, publish);
         }
@@ -113,11 +126,12 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             let Ok(request) = self.channels.requests.try_recv() else { break };
             self.request(now, request);
         }
-        for _ in 0..self.config.commands.max(1) {
+        for _ in 0..self.config.commands.max(1).saturating_mul(2) {
             if !self.machine.ready() {
                 return;
             }
-            let Ok(publish) = self.channels.publishes.try_recv() else { return };
+            let urgent = self.channels.urgent.try_recv();
+            let Ok(publish) = urgent.or_else(|_| self.channels.publishes.try_recv()) else { return };
             self.publish(now, publish);
         }
     }

@@ -23,6 +23,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     /// Takes nothing new from now on; the earliest deadline counts.
     pub(super) fn begin_ending(&mut self, deadline: Instant, reply: oneshot::Sender<Leftover>) {
         self.channels.publishes.close();
+        self.channels.urgent.close();
         self.channels.requests.close();
         let ending = self.ending.get_or_insert(Ending { deadline, replies: Vec::new() });
         ending.deadline = ending.deadline.min(deadline);
@@ -33,7 +34,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     pub(super) fn end(&mut self) -> bool {
         let Some(ending) = &mut self.ending else { return false };
         let now = self.clock.now();
-        let handed_over = self.channels.publishes.len();
+        let handed_over = self.channels.publishes.len().saturating_add(self.channels.urgent.len());
         let gauges = self.machine.gauges();
         let is_out = handed_over == 0
             && self.channels.requests.is_empty()

@@ -77,14 +77,19 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 }
                 let _ = reply.send(result.map(|receipt| delivery(&receipt)));
             }
-            Some(Reply::Subscribe { reply, ticket, filter, taken }) => {
-                let answer = granted(result);
-                match &answer {
-                    Ok(_) => self.granted(now, ticket, filter),
-                    // The server may have subscribed it all the same, or a layer may still want it.
-                    Err(OpError::TimedOut | OpError::Interrupted) => self.release(now, ticket),
-                    Err(_) => {
-                        self.router.remove(ticket);
+            Some(Reply::Subscribe { reply, filters, taken }) => {
+                let answer = granted(result, filters.len());
+                let several = filters.len() > 1;
+                for (ticket, filter) in filters {
+                    match &answer {
+                        Ok(_) => self.granted(now, ticket, filter),
+                        // The server may have subscribed it all the same, or a layer may still want it; with several, it
+                        // may be another one that met the error.
+                        Err(OpError::TimedOut | OpError::Interrupted) => self.release(now, ticket),
+                        Err(_) if several => self.release(now, ticket),
+                        Err(_) => {
+                            self.router.remove(ticket);
+                        }
                     }
                 }
                 let subscribed = answer.is_ok();
@@ -97,11 +102,11 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 }
             }
             Some(Reply::Unsubscribe { reply, filter, before }) => {
-                let answer = granted(result);
+                let answer = granted(result, 1);
                 if answer.is_ok() {
                     self.router.unsubscribed(&filter, before);
                 }
-                let _ = reply.send(answer);
+                let _ = reply.send(answer.map(|codes| codes.first().copied().unwrap_or_default()));
             }
             Some(Reply::Disconnect(reply)) => {
                 self.disconnecting.push(reply);
@@ -119,16 +124,15 @@ fn delivery(receipt: &Receipt) -> Delivery {
     }
 }
 
-/// The code of the one filter that was asked for.
-fn granted(result: Result<Receipt, OpError>) -> Result<ReasonCode, OpError> {
-    match result? {
-        Receipt::Subscribed(granted) | Receipt::Unsubscribed(granted) => {
-            let reason = granted.reasons.first().copied().unwrap_or_default();
-            if !reason.is_error() {
-                return Ok(reason);
-            }
-            Err(OpError::Refused { reason, message: granted.message.clone() })
-        }
-        _ => Ok(ReasonCode::Success),
+/// A code for each filter that was asked for, unless one of them was refused.
+fn granted(result: Result<Receipt, OpError>, filters: usize) -> Result<Vec<ReasonCode>, OpError> {
+    let (mut reasons, message) = match result? {
+        Receipt::Subscribed(granted) | Receipt::Unsubscribed(granted) => (granted.reasons, granted.message),
+        _ => (Vec::new(), None),
+    };
+    if let Some(reason) = reasons.iter().copied().find(|reason| reason.is_error()) {
+        return Err(OpError::Refused { reason, message });
     }
+    reasons.resize(filters, ReasonCode::Success);
+    Ok(reasons)
 }

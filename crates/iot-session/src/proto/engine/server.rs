@@ -11,6 +11,7 @@ use crate::stage::{Connected, ServerInfo};
 /// What the server takes, and what it said besides.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
+    version: Version,
     pub(super) window: usize,
     pub(super) max_packet_size: usize,
     pub(super) max_qos: QoS,
@@ -27,6 +28,7 @@ impl Server {
     pub(super) fn new(connack: &ConnAck, options: &ConnectOptions) -> Self {
         let says = connack.properties.as_ref();
         Self {
+            version: options.version,
             window: options.window.min(says.receive_maximum().unwrap_or(u16::MAX)).into(),
             max_packet_size: says.maximum_packet_size().map_or(usize::MAX, |bytes| bytes as usize),
             max_qos: match says.maximum_qos() {
@@ -62,6 +64,7 @@ impl Server {
             message: text(says.reason_string()),
         };
         Connected {
+            version: self.version,
             session_present: connack.session_present,
             session_certain: certain,
             keep_alive,
