@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mqtt_codec::{QoS, ReasonCode, TopicFilter, packet::SubscriptionOptions};
+use mqtt_codec::{QoS, ReasonCode, TopicFilter};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
 use super::Config;
+use super::channels::{Channels, Control, Publish, Request};
 use super::clock;
 use super::inbox::{Inbox, Signal};
 use super::notices::Notices;
-use super::outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
+use super::outcomes::{Ack, ClosedError, Leftover, TryPublishError};
 use super::stats::{Shared, Stats, Status};
 use super::subscription::{Granted, Guard, Messages, Reader, SubscribeOptions, Subscription};
 use crate::error::OpError;
@@ -37,54 +37,6 @@ pub struct Client {
     /// Of [`Config`].
     inbox: usize,
     unaccepted: usize,
-}
-
-/// A message on its way to the session, which takes it while its window has room.
-#[derive(Debug)]
-pub(super) struct Publish {
-    pub(super) message: Message,
-    /// Since when it waits, if that matters.
-    pub(super) since: Option<Instant>,
-    pub(super) reply: oneshot::Sender<Result<Delivery, OpError>>,
-    /// Who waits for it to be on disk.
-    pub(super) stored: Option<oneshot::Sender<Result<(), OpError>>>,
-}
-
-/// What needs no room in the window, and so does not wait behind publishes.
-#[derive(Debug)]
-pub(super) enum Request {
-    Subscribe {
-        /// At least one filter, each with the ticket of its route.
-        filters: Vec<(u64, TopicFilter)>,
-        options: SubscriptionOptions,
-        inbox: Arc<Inbox>,
-        /// A code for each filter.
-        reply: oneshot::Sender<Result<Vec<ReasonCode>, OpError>>,
-    },
-    Unsubscribe(TopicFilter, oneshot::Sender<Result<ReasonCode, OpError>>),
-}
-
-/// What goes past both.
-#[derive(Debug)]
-pub(super) enum Control {
-    Connect(oneshot::Sender<Result<Connected, OpError>>),
-    /// Answered once it is taken.
-    ConnectLazily(oneshot::Sender<()>),
-    ReconnectNow,
-    Disconnect(oneshot::Sender<()>),
-    Close(Instant, oneshot::Sender<Leftover>),
-}
-
-/// The driver's ends of the handle's channels.
-#[derive(Debug)]
-pub(super) struct Channels {
-    pub(super) publishes: mpsc::Receiver<Publish>,
-    pub(super) urgent: mpsc::Receiver<Publish>,
-    pub(super) requests: mpsc::Receiver<Request>,
-    pub(super) control: mpsc::Receiver<Control>,
-    pub(super) signals: mpsc::UnboundedReceiver<Signal>,
-    pub(super) status: watch::Sender<Status>,
-    pub(super) shared: Arc<Shared>,
 }
 
 impl Client {
@@ -289,11 +241,10 @@ impl Client {
                 "only a QoS 1 message that may be queued and sent again is kept on disk until it is acknowledged",
             ));
         }
-        let since = since(&message);
-        let permit = self.publishes.reserve().await.map_err(|_| OpError::Closed)?;
-        let (reply, outcome) = oneshot::channel();
+        let (mut publish, outcome) = Publish::new(message);
         let (stored, is_stored) = oneshot::channel();
-        permit.send(Publish { message, since, reply, stored: Some(stored) });
+        publish.stored = Some(stored);
+        self.publishes.send(publish).await.map_err(|_| OpError::Closed)?;
         is_stored.await.unwrap_or(Err(OpError::Closed))?;
         Ok(Ack(outcome))
     }
@@ -305,9 +256,8 @@ impl Client {
     pub fn try_publish(&self, message: Message) -> Result<Ack, TryPublishError> {
         match self.publishes.try_reserve() {
             Ok(permit) => {
-                let (reply, outcome) = oneshot::channel();
-                let since = since(&message);
-                permit.send(Publish { message, since, reply, stored: None });
+                let (publish, outcome) = Publish::new(message);
+                permit.send(publish);
                 Ok(Ack(outcome))
             }
             Err(mpsc::error::TrySendError::Full(())) => Err(TryPublishError::Full(message)),
@@ -494,14 +444,7 @@ impl Client {
 }
 
 async fn hand_over(channel: &mpsc::Sender<Publish>, message: Message) -> Result<Ack, ClosedError> {
-    let since = since(&message);
-    let permit = channel.reserve().await.map_err(|_| ClosedError)?;
-    let (reply, outcome) = oneshot::channel();
-    permit.send(Publish { message, since, reply, stored: None });
+    let (publish, outcome) = Publish::new(message);
+    channel.send(publish).await.map_err(|_| ClosedError)?;
     Ok(Ack(outcome))
-}
-
-/// The instant of handing over, for messages whose time is bounded.
-pub(super) fn since(message: &Message) -> Option<Instant> {
-    message.is_bounded_in_time().then(clock::instant)
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod channels;
 pub(crate) mod clock;
 mod driver;
 mod handle;

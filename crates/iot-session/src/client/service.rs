@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc::{self, OwnedPermit};
-use tokio::sync::oneshot;
 use tower_service::Service;
 
-use super::handle::{Client, Publish, since};
+use super::channels::Publish;
+use super::handle::Client;
 use super::outcomes::{Ack, Delivery};
 use crate::error::OpError;
 use crate::message::Message;
@@ -99,17 +99,16 @@ impl Service<Message> for PublishService {
 
     /// Without having been ready it ends with [`OpError::Busy`] when there is no room.
     fn call(&mut self, message: Message) -> Ack {
-        let (reply, outcome) = oneshot::channel();
+        let (publish, outcome) = Publish::new(message);
         let permit = match std::mem::replace(&mut self.place, Place::None) {
             Place::Reserved(permit) => Some(permit),
             Place::None | Place::Reserving(_) => self.publishes.clone().try_reserve_owned().ok(),
         };
         if let Some(permit) = permit {
-            let since = since(&message);
-            permit.send(Publish { message, since, reply, stored: None });
+            permit.send(publish);
         } else {
             let closed = self.publishes.is_closed();
-            let _ = reply.send(Err(if closed { OpError::Closed } else { OpError::Busy }));
+            let _ = publish.reply.send(Err(if closed { OpError::Closed } else { OpError::Busy }));
         }
         Ack(outcome)
     }

@@ -7,7 +7,7 @@ use iot_transport::Connector;
 use mqtt_codec::packet::SubscriptionOptions;
 use mqtt_codec::{QoS, TopicFilter};
 
-use super::super::handle::{Publish, Request};
+use super::super::channels::{Publish, Request};
 use super::super::replies::Reply;
 use super::{BATCH, Driver, HIGH_WATER};
 use crate::error::{Dropped, OpError};

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Config;
+use super::channels::{Channels, Control};
 use super::clock::{self, Clock};
-use super::handle::{Channels, Control};
 use super::inbox::Signal;
 use super::link::{self, Closed, Closing, Dialing, Up};
 use super::outcomes::Leftover;
