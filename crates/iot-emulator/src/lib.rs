@@ -5,6 +5,7 @@ mod access;
 mod authority;
 pub mod broker;
 mod server;
+pub mod shadow;
 
 pub use access::{AuthorizerReply, AuthorizerRequest, AwsCredentials, HttpContext, MqttContext};
 pub use authority::{Authority, CredentialFiles, Credentials};
