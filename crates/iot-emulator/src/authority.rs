@@ -1,10 +1,11 @@
 //! A certificate authority for one run: made at start, kept in memory, gone with the emulator.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{fmt, net::IpAddr};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -42,6 +43,43 @@ pub struct CredentialFiles {
     pub certificate: PathBuf,
     /// `device.key`
     pub key: PathBuf,
+}
+
+impl CredentialFiles {
+    /// The files in a directory, whether they exist or not.
+    #[must_use]
+    pub fn in_directory(directory: &Path) -> Self {
+        let file = |name| directory.join(name);
+        Self { ca: file("ca.pem"), certificate: file("device.pem"), key: file("device.key") }
+    }
+
+    /// Where the `iot-emulator` program puts its files unless told otherwise: a directory in the system's temporary one,
+    /// for each port its own.
+    #[must_use]
+    pub fn usual_directory(port: u16) -> PathBuf {
+        std::env::temp_dir().join(format!("iot-emulator-certs-{port}"))
+    }
+
+    /// Those of the `iot-emulator` program that runs on this machine with this port; `None`: there seems to be none.
+    ///
+    /// This is for samples and tests that are to find it by themselves. A program that was killed has left its files
+    /// behind, so it is looked whether something listens at the port of the loopback address, for at most a second.
+    #[must_use]
+    pub fn of_running(port: u16) -> Option<Self> {
+        let files = Self::in_directory(&Self::usual_directory(port));
+        let there = [&files.ca, &files.certificate, &files.key].iter().all(|file| file.is_file());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listens = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
+        (there && listens()).then_some(files)
+    }
+
+    /// Deletes the files, and their directory if it is empty then. What cannot be deleted stays.
+    pub fn remove(&self) {
+        for file in [&self.ca, &self.certificate, &self.key] {
+            let _ = fs::remove_file(file);
+        }
+        let _ = self.ca.parent().map(fs::remove_dir);
+    }
 }
 
 impl Authority {
@@ -143,9 +181,7 @@ impl Credentials {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(directory)?;
-        let file = |name| directory.join(name);
-        let files =
-            CredentialFiles { ca: file("ca.pem"), certificate: file("device.pem"), key: file("device.key") };
+        let files = CredentialFiles::in_directory(directory);
         write_new(&files.ca, &self.ca_pem, 0o644)?;
         write_new(&files.certificate, &self.certificate_pem, 0o644)?;
         write_new(&files.key, &self.key_pem, 0o600)?;

@@ -49,7 +49,9 @@ fn it_says_how_to_reach_it_and_ends_at_ctrl_c() {
     let https: u16 = value("https port").split(' ').next().unwrap().parse().unwrap();
     let websocket = greeting.iter().find(|line| line.contains("AWS_SECRET_ACCESS_KEY=")).unwrap();
     assert!(websocket.contains(&format!("basic_pub_sub -- -w -e localhost -p {https} -r ")), "{websocket}");
-    for port in [port, https, plain] {
+    let page = value("status page");
+    let page: u16 = page.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
+    for port in [port, https, plain, page] {
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
@@ -59,6 +61,24 @@ fn it_says_how_to_reach_it_and_ends_at_ctrl_c() {
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         assert_eq!(running.0.wait().unwrap().code(), Some(0));
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn its_usual_files_are_found_while_it_runs_and_gone_after_it() {
+    let mut running = Running(program(&["--port", "0"]).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.by_ref().find(|line| line.starts_with("port")).unwrap();
+    let port: u16 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    lines.by_ref().find(|line| line.starts_with("Ctrl-C")).unwrap();
+    let files = iot_emulator::CredentialFiles::of_running(port).unwrap();
+    assert!(files.ca.is_file() && files.key.is_file());
+
+    let id = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    assert_eq!(iot_emulator::CredentialFiles::of_running(port), None);
+    assert!(!files.ca.parent().unwrap().exists());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use clap::Parser;
 use iot_emulator::broker::Behaviour;
 use iot_emulator::{CredentialFiles, Emulator};
 
-/// A local AWS IoT Core: an MQTT 3.1.1 and 5 broker behind TLS and WebSockets, with certificates and credentials of
-/// its own.
+/// A local AWS IoT Core: an MQTT 3.1.1 and 5 broker behind TLS and WebSockets, with device shadows, and with
+/// certificates and credentials of its own.
 ///
 /// The certificate authority is new at every start, and its key is never written anywhere: clients have to take the
 /// files of the run that they connect to.
@@ -33,6 +33,15 @@ struct Arguments {
     /// One more port without TLS, for MQTT and HTTP; 0 takes any that is free
     #[arg(long)]
     plain_port: Option<u16>,
+
+    /// Port of the page in the browser that shows connections, shadows and messages; this machine alone reaches it. 0
+    /// takes any that is free
+    #[arg(long, default_value_t = 0)]
+    status_port: u16,
+
+    /// File to keep device shadows in: read at the start, written after every change [default: they are forgotten]
+    #[arg(long, value_name = "FILE")]
+    shadow_file: Option<PathBuf>,
 
     /// Directory for ca.pem, device.pem and device.key [default: iot-emulator-certs-PORT in the system's
     /// temporary directory]
@@ -60,7 +69,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let mut builder = Emulator::builder().bind(arguments.bind).port(arguments.port);
+    let mut builder =
+        Emulator::builder().bind(arguments.bind).port(arguments.port).status_port(arguments.status_port);
+    if let Some(file) = arguments.shadow_file {
+        builder = builder.shadow_file(file);
+    }
     if let Some(port) = arguments.plain_port {
         builder = builder.plain_port(port);
     }
@@ -76,8 +89,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let emulator = builder.start().await.map_err(|error| format!("{error} (see --help)"))?;
 
     // One for each that runs: the next one's files are not to take the place of these.
-    let of_its_own = || std::env::temp_dir().join(format!("iot-emulator-certs-{}", emulator.port()));
-    let directory = arguments.certs.unwrap_or_else(of_its_own);
+    let of_its_own = arguments.certs.is_none();
+    let directory = arguments.certs.unwrap_or_else(|| CredentialFiles::usual_directory(emulator.port()));
     // The printed commands are to work from any directory.
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     let files = emulator.credentials().write_to(&directory).map_err(|error| {
@@ -95,6 +108,10 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     stopped
         .map_err(|error| format!("cannot wait for Ctrl-C: {error}; stop the program by its process id"))?;
     emulator.shutdown().await;
+    if of_its_own {
+        // Nobody is to take them for those of an emulator that runs.
+        files.remove();
+    }
     Ok(())
 }
 
@@ -108,6 +125,9 @@ fn greet(emulator: &Emulator, files: &CredentialFiles) -> io::Result<()> {
     }
     if let Some(port) = emulator.plain_port() {
         writeln!(out, "plain port   {port} (no TLS)")?;
+    }
+    if let Some(url) = emulator.status_url() {
+        writeln!(out, "status page  {url}")?;
     }
     writeln!(out, "CA           {}", files.ca.display())?;
     writeln!(out, "certificate  {}", files.certificate.display())?;

@@ -37,9 +37,13 @@ use std::time::Duration;
 
 pub use behaviour::Behaviour;
 pub use policy::Policy;
+pub use service::SessionView;
 
+use bytes::Bytes;
 use mqtt_codec::packet::{Disconnect, Will};
-use mqtt_codec::{Codec, DecodeError, Packet, PacketId, ReasonCode, Text, TopicFilter, TopicName, Version};
+use mqtt_codec::{
+    Codec, DecodeError, Packet, PacketId, QoS, ReasonCode, Text, TopicFilter, TopicName, Version,
+};
 
 use deliver::Group;
 use retained::Retained;
@@ -67,6 +71,17 @@ pub enum Output {
     Close(ConnectionId),
     /// Cuts a connection at once; what has not been written is thrown away.
     Abort(ConnectionId),
+    /// A client's message was taken and handed to its subscribers: for services that listen to what clients publish.
+    Published {
+        /// Whose.
+        connection: ConnectionId,
+        /// Its alias is resolved.
+        topic: TopicName,
+        /// Shares the read buffer.
+        payload: Bytes,
+        /// As it was published.
+        qos: QoS,
+    },
 }
 
 /// What was dropped, since the beginning.

@@ -6,7 +6,7 @@ use mqtt_codec::packet::Publish;
 use mqtt_codec::{QoS, ReasonCode, Text, TopicName};
 
 use super::message::Message;
-use super::{Broker, ConnectionId};
+use super::{Broker, ConnectionId, Output};
 
 impl Broker {
     pub(super) fn publish_received(&mut self, now: Duration, id: ConnectionId, publish: &Publish) {
@@ -26,6 +26,8 @@ impl Broker {
         if let Some(packet_id) = publish.packet_id() {
             self.acknowledge(now, id, packet_id, ReasonCode::Success); // [MQTT-4.3.2-4]
         }
+        let (payload, qos) = (publish.payload_bytes(), publish.qos());
+        self.outputs.push_back(Output::Published { connection: id, topic, payload, qos });
     }
 
     /// The topic with its alias resolved, if the message is one that the broker takes.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mqtt_codec::packet::Disconnect;
-use mqtt_codec::{Packet, QoS, ReasonCode, Text, TopicName, Version};
+use mqtt_codec::{Packet, QoS, ReasonCode, Text, TopicFilter, TopicName, Version};
 
 use super::message::Message;
+use super::session::Session;
 use super::timers::Timer;
 use super::{Broker, Connection, ConnectionId, Output, Policy, Stats};
 
@@ -19,6 +20,27 @@ impl Broker {
     #[must_use]
     pub fn connection_of(&self, client_id: &str) -> Option<ConnectionId> {
         self.sessions.get(&Text::try_from(client_id).ok()?)?.connection
+    }
+
+    /// The client of a connection, once it has sent CONNECT.
+    #[must_use]
+    pub fn client_of(&self, id: ConnectionId) -> Option<&str> {
+        Some(self.up(id)?.client_id.as_str())
+    }
+
+    /// The connections that have sent CONNECT, with what they speak.
+    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &str, Version)> {
+        self.connections.iter().filter_map(|(id, connection)| match connection {
+            Connection::Up(up) => Some((*id, up.client_id.as_str(), up.version)),
+            Connection::Fresh => None,
+        })
+    }
+
+    /// All sessions, in the order of their client identifiers.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionView<'_>> {
+        self.sessions
+            .iter()
+            .map(|(client_id, session)| SessionView { client_id: client_id.as_str(), session })
     }
 
     /// How many sessions there are, connected or not.
@@ -111,5 +133,37 @@ impl Broker {
     /// Does not time the connection out until its next packet.
     pub fn forget_silence(&mut self, id: ConnectionId) {
         self.timers.clear(&Timer::Silence(id));
+    }
+}
+
+/// A session, to look at.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionView<'a> {
+    client_id: &'a str,
+    session: &'a Session,
+}
+
+impl<'a> SessionView<'a> {
+    /// Whose session.
+    #[must_use]
+    pub fn client_id(&self) -> &'a str {
+        self.client_id
+    }
+
+    /// Whether the client is connected.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.session.connection.is_some()
+    }
+
+    /// What is subscribed, and the highest QoS at which it is delivered.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&'a TopicFilter, QoS)> {
+        self.session.subscriptions.iter().map(|(filter, subscription)| (filter, subscription.options.qos))
+    }
+
+    /// How many messages wait to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.session.queued()
     }
 }

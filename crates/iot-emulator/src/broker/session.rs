@@ -103,6 +103,11 @@ impl Session {
         self.in_flight.iter().find(|(used, _)| *used == id).cloned()
     }
 
+    /// How many messages wait to be sent.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Messages unacknowledged and waiting, and the bytes of the latter.
     #[cfg(test)]
     pub(super) fn backlog(&self) -> (usize, usize, usize) {

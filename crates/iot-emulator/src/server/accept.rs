@@ -29,6 +29,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What all connections have in common.
 pub(super) struct Shared {
     pub(super) events: mpsc::Sender<Event>,
+    /// How clients reach it: its host name, and its port for TLS.
+    pub(super) endpoint: String,
+    pub(super) port: u16,
     pub(super) tls: Tls,
     pub(super) service: Arc<Service>,
     /// One for each connection that may exist.
@@ -76,6 +79,8 @@ pub(super) enum Wire {
     Tls(Door),
     /// Without TLS: MQTT, or HTTP if it begins like that.
     Plain,
+    /// The page to look at.
+    Status,
 }
 
 /// Listens at an address; the error names it.
@@ -108,6 +113,9 @@ async fn connect(stream: TcpStream, wire: Wire, shared: Arc<Shared>, _permit: Ow
     // Small packets in both directions: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let service = Arc::clone(&shared.service);
+    if wire == Wire::Status {
+        return http::serve_status(stream, shared).await;
+    }
     let Wire::Tls(default) = wire else {
         return match shared.in_time(shared.connect_timeout, first_byte(&stream)).await {
             Some(byte) if byte.is_ascii_uppercase() => http::serve(stream, Origin::default(), shared).await,

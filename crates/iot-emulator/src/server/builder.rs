@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::Emulator;
 use super::service::Settings;
 use crate::broker::Behaviour;
+use crate::shadow::Rules;
 
 /// Settings of an [`Emulator`]; [`start`](Builder::start) makes one of them.
 ///
@@ -33,6 +35,9 @@ pub struct Builder {
     pub(super) service: Settings,
     pub(super) max_connections: u32,
     pub(super) outgoing_limit: usize,
+    pub(super) shadow_rules: Rules,
+    pub(super) shadow_file: Option<PathBuf>,
+    pub(super) status_port: Option<u16>,
 }
 
 impl Default for Builder {
@@ -48,6 +53,9 @@ impl Default for Builder {
             service: Settings::default(),
             max_connections: 1_000,
             outgoing_limit: 32 * 1024 * 1024,
+            shadow_rules: Rules::default(),
+            shadow_file: None,
+            status_port: None,
         }
     }
 }
@@ -94,6 +102,13 @@ impl Builder {
         self
     }
 
+    /// The port of a [page](Emulator::status_url) for people to look at; 0 takes any that is free. Only this machine reaches
+    /// it, whatever the [address](Self::bind) of the other ports. Default: there is none.
+    pub fn status_port(mut self, port: u16) -> Self {
+        self.status_port = Some(port);
+        self
+    }
+
     /// What the broker does where services differ. Default: [`Behaviour::default`].
     pub fn behaviour(mut self, behaviour: Behaviour) -> Self {
         self.behaviour = behaviour;
@@ -129,7 +144,8 @@ impl Builder {
     /// Makes the authority and its certificates, and starts to listen.
     ///
     /// # Errors
-    /// A port is taken or may not be used, or a server name is not valid.
+    /// A port is taken or may not be used, a server name is not valid, or the [file](Self::shadow_file) for shadows is
+    /// none or cannot be written.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled, as everything of tokio does.

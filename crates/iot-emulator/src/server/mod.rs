@@ -6,17 +6,21 @@ mod clock;
 mod connection;
 mod faults;
 mod gate;
+mod history;
 mod http;
 mod hub;
 mod link;
 mod service;
 mod settings;
+mod shadow_file;
+mod shadows;
+mod status;
 mod tls;
 mod ways;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,10 +33,11 @@ pub use builder::Builder;
 
 use crate::authority::{Authority, Credentials, server_names};
 use crate::broker::{Broker, Stats};
+use crate::shadow::Shadows;
 use accept::{Shared, Task, Wire};
-use clock::Clock;
 use hub::{Command, Hub};
 use service::Service;
+use shadow_file::ShadowFile;
 use tls::{Door, Tls};
 
 /// Packets on their way from all connections to the broker.
@@ -46,6 +51,7 @@ pub struct Emulator {
     tls: SocketAddr,
     https: Option<SocketAddr>,
     plain: Option<SocketAddr>,
+    status: Option<SocketAddr>,
     max_connections: u32,
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
@@ -89,6 +95,13 @@ impl Emulator {
         self.plain.map(|address| address.port())
     }
 
+    /// A page in the browser that shows connections, subscriptions, shadows and the last messages, if
+    /// [asked for](Builder::status_port). It only shows; nothing can be changed there.
+    #[must_use]
+    pub fn status_url(&self) -> Option<String> {
+        self.status.map(|address| format!("http://{address}/"))
+    }
+
     /// A client certificate that the emulator accepts.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
@@ -123,7 +136,7 @@ impl Emulator {
         retain: bool,
     ) -> Result<(), InvalidTopic> {
         let (topic, payload) = (TopicName::try_from(topic)?, payload.into());
-        self.call(move |hub| hub.broker.publish(hub.clock.now(), &topic, &payload, qos, retain)).await;
+        self.call(move |hub| hub.publish(&topic, &payload, qos, retain)).await;
         Ok(())
     }
 
@@ -143,7 +156,7 @@ impl Emulator {
         if !self.listeners().is_empty() {
             return Ok(());
         }
-        let sockets = Sockets::open(self.tls, self.https, self.plain).await?;
+        let sockets = Sockets::open(self.tls, self.https, self.plain, self.status).await?;
         *self.listeners() = sockets.spawn(&self.shared);
         Ok(())
     }
@@ -165,16 +178,20 @@ impl Emulator {
         let handshakes = Tls::new(&authority, &names, builder.check_server_name)?;
         let address = |port| SocketAddr::new(builder.bind, port);
         let (https, plain) = (builder.https_port.map(address), builder.plain_port.map(address));
-        let sockets = Sockets::open(address(builder.port), https, plain).await?;
+        let status = builder.status_port.map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        let sockets = Sockets::open(address(builder.port), https, plain, status).await?;
         let local_addr =
             |socket: &Option<TcpListener>| socket.as_ref().map(TcpListener::local_addr).transpose();
         let local = builder.bind.is_loopback() || builder.bind.is_unspecified();
         let endpoint = if local { "localhost".to_owned() } else { builder.bind.to_string() };
 
+        let dates = builder.service.clock.clone();
         let (commands, command_queue) = mpsc::channel(EVENTS);
         let (events, event_queue) = mpsc::channel(EVENTS);
         let shared = Arc::new(Shared {
             events,
+            endpoint: endpoint.clone(),
+            port: sockets.tls.local_addr()?.port(),
             tls: handshakes,
             service: Arc::new(Service::new(builder.service)?),
             permits: Arc::new(Semaphore::new(builder.max_connections as usize)),
@@ -184,7 +201,9 @@ impl Emulator {
             cut_after: Mutex::new(None),
             next_id: AtomicU64::new(1),
         });
-        let hub = Hub::new(Broker::new(builder.behaviour), Clock::start());
+        let mut shadows = Shadows::new(builder.shadow_rules);
+        let file = builder.shadow_file.map(|path| ShadowFile::open(&path, &mut shadows)).transpose()?;
+        let hub = Hub::new(Broker::new(builder.behaviour), shadows, file, dates);
         Ok(Self {
             authority,
             credentials,
@@ -192,6 +211,7 @@ impl Emulator {
             tls: sockets.tls.local_addr()?,
             https: local_addr(&sockets.https)?,
             plain: local_addr(&sockets.plain)?,
+            status: local_addr(&sockets.status)?,
             max_connections: builder.max_connections,
             hub: Task::spawn(hub.run(command_queue, event_queue)),
             listeners: Mutex::new(sockets.spawn(&shared)),
@@ -224,23 +244,36 @@ struct Sockets {
     tls: TcpListener,
     https: Option<TcpListener>,
     plain: Option<TcpListener>,
+    status: Option<TcpListener>,
 }
 
 impl Sockets {
-    async fn open(tls: SocketAddr, https: Option<SocketAddr>, plain: Option<SocketAddr>) -> io::Result<Self> {
+    async fn open(
+        tls: SocketAddr,
+        https: Option<SocketAddr>,
+        plain: Option<SocketAddr>,
+        status: Option<SocketAddr>,
+    ) -> io::Result<Self> {
         let open = async |address: Option<SocketAddr>| match address {
             Some(address) => accept::listen(address).await.map(Some),
             None => Ok(None),
         };
-        Ok(Self { tls: accept::listen(tls).await?, https: open(https).await?, plain: open(plain).await? })
+        Ok(Self {
+            tls: accept::listen(tls).await?,
+            https: open(https).await?,
+            plain: open(plain).await?,
+            status: open(status).await?,
+        })
     }
 
     fn spawn(self, shared: &Arc<Shared>) -> Vec<Task> {
         let https = self.https.map(|socket| (socket, Wire::Tls(Door::Http)));
         let plain = self.plain.map(|socket| (socket, Wire::Plain));
+        let status = self.status.map(|socket| (socket, Wire::Status));
         std::iter::once((self.tls, Wire::Tls(Door::Mqtt)))
             .chain(https)
             .chain(plain)
+            .chain(status)
             .map(|(socket, wire)| Task::spawn(accept::accept(socket, wire, Arc::clone(shared))))
             .collect()
     }

@@ -94,6 +94,7 @@ pub struct Shadows {
     /// By when it is due, and in the order in which it came.
     waiting: BTreeMap<(Duration, u64), Waiting>,
     counter: u64,
+    revision: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -174,7 +175,7 @@ impl Shadows {
         }
         match outcome {
             Ok(Outcome { answer, others }) => {
-                self.publish_accepted(&id, asked, Some(answer), others, delayed)
+                self.publish_accepted(&id, asked, Some(answer), others, delayed);
             }
             Err(rejection) => self.publish_rejected(now, &id, asked, &rejection, delayed),
         }
@@ -299,6 +300,12 @@ impl Shadows {
         }))
     }
 
+    /// A number that is another one after every change of a shadow.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     // --- the service itself ---
 
     fn stored(&self, id: &ShadowId) -> Option<&Document> {
@@ -334,6 +341,7 @@ impl Shadows {
                     return Err(Rejection::missing(id, &self.rules, token));
                 };
                 self.entries.insert(id.clone(), Entry::Deleted { version, at: now.unix });
+                self.revision += 1;
                 let answer =
                     Body::new().number("version", version).number("timestamp", now.unix).token(token);
                 Ok(Outcome { answer: answer.end(), others: Vec::new() })
@@ -392,6 +400,7 @@ impl Shadows {
             others.push(("update/delta", delta.end()));
         }
         self.entries.insert(id.clone(), Entry::Stored(current));
+        self.revision += 1;
         Ok(Outcome { answer: answer.end(), others })
     }
 

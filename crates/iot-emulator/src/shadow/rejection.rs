@@ -67,7 +67,7 @@ impl Rejection {
         Self::new(429, "Too many requests", token)
     }
 
-    pub(super) fn internal(token: Option<String>) -> Self {
+    pub(crate) fn internal(token: Option<String>) -> Self {
         Self::new(500, "Internal service failure", token)
     }
 

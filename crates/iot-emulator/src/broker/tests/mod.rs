@@ -26,6 +26,8 @@ struct World {
     sent: BTreeMap<u64, VecDeque<Packet>>,
     open: BTreeSet<u64>,
     aborted: BTreeSet<u64>,
+    /// What the side of the service is told of: connection and topic.
+    published: Vec<(u64, String)>,
 }
 
 impl World {
@@ -34,8 +36,8 @@ impl World {
     }
 
     fn with(behaviour: Behaviour) -> Self {
-        let (sent, open, aborted) = Default::default();
-        Self { broker: Broker::new(behaviour), now: Duration::from_secs(100), sent, open, aborted }
+        let (sent, open, aborted, published) = Default::default();
+        Self { broker: Broker::new(behaviour), now: Duration::from_secs(100), sent, open, aborted, published }
     }
 
     /// Does what the broker says. It may name open connections only, and say nothing that cannot be encoded.
@@ -51,6 +53,9 @@ impl World {
                 Output::Abort(id) => {
                     assert!(self.open.remove(&id.0));
                     self.aborted.insert(id.0);
+                }
+                Output::Published { connection, topic, .. } => {
+                    self.published.push((connection.0, topic.as_str().to_owned()));
                 }
             }
         }

@@ -293,3 +293,18 @@ fn subscriptions_are_bounded() {
     world.send(1, Subscribe::new(packet_id(1), entries));
     world.assert_ended(1, Version::V5, ReasonCode::QuotaExceeded);
 }
+
+#[test]
+fn the_side_of_the_service_is_told_what_clients_publish_and_were_allowed_to() {
+    let mut world = World::new();
+    world.client(1, Version::V5, "a");
+    world.broker.policy_mut().deny_publish.push(TopicFilter::try_from("denied").unwrap());
+    world.publish(1, "one", "x");
+    world.send(1, message("two", "x"));
+    world.send(1, message("denied", "x").at_least_once(packet_id(1)));
+    assert_eq!(world.next_ack(1), ReasonCode::NotAuthorized);
+    let topic = TopicName::try_from("of/the/service").unwrap();
+    world.broker.publish(world.now, &topic, b"x", QoS::AtMostOnce, false);
+    world.drain();
+    assert_eq!(world.published, [(1, "one".to_owned()), (1, "two".to_owned())]);
+}

@@ -3,6 +3,7 @@
 mod answer;
 mod cognito;
 mod credential_provider;
+mod status;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use iot_transport::websocket::{Role, WebSocketIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::answer::Failure;
+pub(super) use self::status::serve_status;
 use self::upgrade::Upgrade;
 use super::accept::Shared;
 use super::gate::Gate;
@@ -62,13 +64,7 @@ where
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let connection = http1().serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::select! {
         biased;
         () = shared.events.closed() => return,
@@ -85,6 +81,17 @@ where
     let io = WebSocketIo::new(parts.io.into_inner(), parts.read_buf, Role::Server);
     let gate = Gate::websocket(Arc::clone(&shared.service), origin, ask, lifetime);
     shared.connection(gate).serve(io).await;
+}
+
+/// HTTP with bounds on what a client may send.
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD);
+    builder
 }
 
 async fn route(

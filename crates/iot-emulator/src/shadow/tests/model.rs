@@ -50,7 +50,7 @@ impl Section {
     /// Merges what was sent for the object at `path`, which exists.
     fn merge(&mut self, path: &[String], sent: &Map<String, Value>, now: u64) {
         for (name, value) in sent {
-            let path = [path, &[name.clone()]].concat();
+            let path = [path, std::slice::from_ref(name)].concat();
             match value {
                 Value::Object(members) if self.is_object(&path) => self.merge(&path, members, now),
                 value => {
@@ -103,7 +103,7 @@ fn leaves(path: &[String], value: &Value, kept: &mut Vec<(Path, Value)>) {
         Value::Null => {}
         Value::Object(members) if !members.is_empty() => {
             for (name, value) in members {
-                leaves(&[path, &[name.clone()]].concat(), value, kept);
+                leaves(&[path, std::slice::from_ref(name)].concat(), value, kept);
             }
         }
         value => kept.push((path.to_vec(), value.clone())),

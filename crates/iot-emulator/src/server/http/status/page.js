@@ -217,10 +217,13 @@ function showSection({ id, limit, items, words, show }, status) {
   const wanted = section.querySelector("input").value.trim().toLowerCase();
   const matching = all.filter((item) => words(item).some((word) => word.toLowerCase().includes(wanted)));
   show(section.querySelector(".list"), section.querySelector("template"), matching.slice(0, limit));
-  const more = matching.length - limit;
+  const leftOut = status.leftOut[id] ?? 0;
+  const more = Math.max(matching.length - limit, 0) + leftOut;
   const none = all.length === 0 ? "None." : matching.length === 0 ? "None matches the filter." : "";
-  write(section.querySelector(".note"), more > 0 ? `and ${more} more; the filter finds them` : none);
-  write(section.querySelector(".count"), wanted === "" ? `${all.length}` : `${matching.length} of ${all.length}`);
+  const how = leftOut > 0 ? "" : "; the filter finds them";
+  write(section.querySelector(".note"), more > 0 ? `and ${more} more${how}` : none);
+  const total = all.length + leftOut;
+  write(section.querySelector(".count"), wanted === "" ? `${total}` : `${matching.length} of ${total}`);
 }
 
 function showStatus(status) {
