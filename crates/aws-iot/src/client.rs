@@ -249,6 +249,39 @@ impl Client {
         Ok(self.session.close(within).await?)
     }
 
+    /// A shadow of a thing, over this connection: any number may be in use beside plain messages. Nothing is subscribed until
+    /// it is used.
+    ///
+    /// ```no_run
+    /// # async fn example(client: aws_iot::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use aws_iot::shadow::{Shadow, ShadowId, Update};
+    ///
+    /// let lamp = client.shadow(ShadowId::classic("lamp")?);
+    /// lamp.update(Update::new().reported(serde_json::json!({ "on": true }))).await?;
+    /// let shadow: Shadow = lamp.get().await?;
+    /// println!("version {}: {:?}", shadow.version, shadow.state.reported);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "shadow")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "shadow")))]
+    #[must_use]
+    pub fn shadow(&self, id: iot_shadow::ShadowId) -> iot_shadow::ShadowClient {
+        iot_shadow::ShadowClient::new(&self.session, id)
+    }
+
+    /// A shadow with [`Options`](iot_shadow::Options) of its own.
+    #[cfg(feature = "shadow")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "shadow")))]
+    #[must_use]
+    pub fn shadow_with(
+        &self,
+        id: iot_shadow::ShadowId,
+        options: iot_shadow::Options,
+    ) -> iot_shadow::ShadowClient {
+        iot_shadow::ShadowClient::with(&self.session, id, options)
+    }
+
     /// The plain session below, without AWS's limits.
     #[must_use]
     pub fn session(&self) -> &iot_session::Client {

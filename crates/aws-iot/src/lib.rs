@@ -45,6 +45,17 @@ pub use limits::{Limit, LimitExceeded};
 #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
 pub use outbox::OutboxFile;
 
+/// Device Shadow, over a [`Client`]: see [`Client::shadow`].
+#[cfg(feature = "shadow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "shadow")))]
+pub mod shadow {
+    pub use iot_shadow::{
+        Accepted, Action, Call, Change, Deleted, Delta, Deltas, Documents, ErrorKind, InvalidName, Metadata,
+        Options, Patch, Rejection, Reply, Shadow, ShadowClient, ShadowError, ShadowId, ShadowName,
+        ShadowSync, ShadowTopic, Snapshot, State, SyncError, ThingName, Update, Value,
+    };
+}
+
 /// The layers below, for what this facade does not offer.
 pub mod crates {
     pub use {iot_session, iot_shadow, iot_transport, mqtt_codec};

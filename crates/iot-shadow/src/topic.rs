@@ -8,7 +8,7 @@ use crate::name::{InvalidName, ShadowName, ThingName};
 
 /// A shadow of a thing: the classic one without a name, or a named one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Shadow {
+pub struct ShadowId {
     /// Whose shadow.
     pub thing: ThingName,
     /// Which one; `None` is the classic shadow.
@@ -26,6 +26,18 @@ pub enum Action {
     Delete,
 }
 
+impl Action {
+    /// As it stands in topics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// What the service says to an action or of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reply {
@@ -40,12 +52,12 @@ pub enum Reply {
 /// A topic of the Device Shadow service.
 ///
 /// ```
-/// use iot_shadow::{Action, Reply, Shadow, ShadowTopic};
+/// use iot_shadow::{Action, Reply, ShadowId, ShadowTopic};
 ///
 /// let topic = ShadowTopic::Action(Action::Get, Reply::Accepted);
-/// let shadow = Shadow::named("thermostat", "config")?;
+/// let shadow = ShadowId::named("thermostat", "config")?;
 /// assert_eq!(shadow.topic(topic), "$aws/things/thermostat/shadow/name/config/get/accepted");
-/// assert_eq!(Shadow::parse("$aws/things/thermostat/shadow/name/config/get/accepted"), Some((shadow, topic)));
+/// assert_eq!(ShadowId::parse("$aws/things/thermostat/shadow/name/config/get/accepted"), Some((shadow, topic)));
 /// # Ok::<(), iot_shadow::InvalidName>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,7 +105,7 @@ impl ShadowTopic {
     }
 }
 
-impl Shadow {
+impl ShadowId {
     /// The classic shadow of a thing.
     ///
     /// # Errors
@@ -146,7 +158,7 @@ impl Shadow {
     }
 }
 
-impl fmt::Display for Shadow {
+impl fmt::Display for ShadowId {
     /// The prefix of all of its topics.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "$aws/things/{}/shadow", self.thing)?;
@@ -162,13 +174,13 @@ mod tests {
 
     #[test]
     fn the_documented_topics_are_built() {
-        let classic = Shadow::classic("T").unwrap();
+        let classic = ShadowId::classic("T").unwrap();
         assert_eq!(classic.topic(ShadowTopic::Delta), "$aws/things/T/shadow/update/delta");
         assert_eq!(
             classic.topic_name(ShadowTopic::Documents).unwrap().as_str(),
             "$aws/things/T/shadow/update/documents"
         );
-        let named = Shadow::named("T", "cfg").unwrap();
+        let named = ShadowId::named("T", "cfg").unwrap();
         let request = ShadowTopic::Action(Action::Delete, Reply::Request);
         assert_eq!(named.topic_filter(request).unwrap().as_str(), "$aws/things/T/shadow/name/cfg/delete");
     }
@@ -189,7 +201,7 @@ mod tests {
             "$aws/things/T/jobs/get",
             "aws/things/T/shadow/get",
         ] {
-            assert_eq!(Shadow::parse(other), None, "{other}");
+            assert_eq!(ShadowId::parse(other), None, "{other}");
         }
     }
 
@@ -201,16 +213,16 @@ mod tests {
             index in 0..ShadowTopic::ALL.len(),
         ) {
             let shadow = match &name {
-                Some(name) => Shadow::named(&thing, name).unwrap(),
-                None => Shadow::classic(&thing).unwrap(),
+                Some(name) => ShadowId::named(&thing, name).unwrap(),
+                None => ShadowId::classic(&thing).unwrap(),
             };
             let topic = ShadowTopic::ALL[index];
-            prop_assert_eq!(Shadow::parse(&shadow.topic(topic)), Some((shadow, topic)));
+            prop_assert_eq!(ShadowId::parse(&shadow.topic(topic)), Some((shadow, topic)));
         }
 
         #[test]
         fn parsing_never_panics_and_what_it_takes_it_gives_back(topic in "\\PC{0,80}|\\$aws/things/\\PC{0,20}/shadow/\\PC{0,40}") {
-            if let Some((shadow, kind)) = Shadow::parse(&topic) {
+            if let Some((shadow, kind)) = ShadowId::parse(&topic) {
                 prop_assert_eq!(shadow.topic(kind), topic);
             }
         }
