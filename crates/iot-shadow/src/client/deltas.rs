@@ -140,6 +140,11 @@ impl Deltas {
         self.error.as_ref()
     }
 
+    /// Whether no document is being asked for, or to be.
+    pub(super) fn is_caught_up(&self) -> bool {
+        matches!(self.catching_up, CatchingUp::Done)
+    }
+
     /// The newest of the deltas that are there already, of which this one is the first, and whether the shadow was deleted
     /// among them: each has all that is desired, so the others are not needed.
     pub(super) fn newest(&mut self, mut newest: Delta) -> (Delta, bool) {

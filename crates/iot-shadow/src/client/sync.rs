@@ -223,7 +223,11 @@ impl<T: Serialize + Clone> ShadowSync<T> {
                     hold = None;
                     None
                 }
-                () = std::future::ready(()), if is_due && knows && hold.is_none() => {
+                () = std::future::ready(()), if is_due && knows && hold.is_none() && deltas.is_caught_up() => {
+                    // Looking at the deltas may have found a new connection just now.
+                    if !deltas.is_caught_up() {
+                        continue;
+                    }
                     match self.report(&mut reported).await? {
                         Ok(()) => {
                             is_due = false;
