@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aws_iot::credentials::{Chain, Credentials};
 use aws_iot::{Builder, Material, Version};
 use clap::{Args, ValueEnum};
-use iot_emulator::{AwsCredentials, Emulator};
+use iot_emulator::{AwsCredentials, CredentialFiles, Emulator};
 
 use crate::{Failure, say};
 
@@ -59,11 +59,39 @@ impl ConnectionArgs {
             Some(endpoint) => (self.to(endpoint)?, None),
             None => self.to_emulator().await.map(|(builder, emulator)| (builder, Some(emulator)))?,
         };
-        let version = match self.protocol {
+        Ok((builder.version(self.version()), emulator))
+    }
+
+    /// As [`builder`](Self::builder), but several programs without an endpoint meet at one emulator: the one that runs on this
+    /// machine at this port, or else one that is started there.
+    ///
+    /// # Errors
+    /// Flags that do not go together; the emulator could not be started.
+    pub async fn builder_at(&self, emulator: u16) -> Result<(Builder, Option<Emulator>), Failure> {
+        self.check()?;
+        // With AWS credentials it is always one of its own: those of another one are not on disk.
+        if self.endpoint.is_some() || self.websocket {
+            return self.builder().await;
+        }
+        let (files, emulator) = match CredentialFiles::of_running(emulator) {
+            Some(files) => {
+                say(format_args!("Found a local AWS IoT Core on localhost:{emulator}."))?;
+                ((files, emulator), None)
+            }
+            None => start_emulator_at(emulator).await?,
+        };
+        let (CredentialFiles { ca, certificate, key, .. }, port) = files;
+        let builder = aws_iot::mutual_tls("localhost", Material::file(certificate), Material::file(key))
+            .root_ca(Material::file(ca))
+            .port(port);
+        Ok((builder.version(self.version()), emulator))
+    }
+
+    fn version(&self) -> Version {
+        match self.protocol {
             Protocol::V3_1_1 => Version::V3_1_1,
             Protocol::V5 => Version::V5,
-        };
-        Ok((builder.version(version), emulator))
+        }
     }
 
     /// Flags that do not go together.
@@ -144,6 +172,23 @@ pub async fn start_emulator() -> Result<Emulator, Failure> {
     })?;
     say(format_args!("Started a local AWS IoT Core on {}:{}.", emulator.endpoint(), emulator.port()))?;
     Ok(emulator)
+}
+
+/// An emulator at this port, whose files are where others look for them.
+async fn start_emulator_at(port: u16) -> Result<((CredentialFiles, u16), Option<Emulator>), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::Failed(format!(
+            "no local AWS IoT Core runs at port {port}, and none could be started: {error}"
+        ))
+    };
+    let emulator = Emulator::builder().port(port).status_port(0).start().await.map_err(failed)?;
+    let port = emulator.port();
+    let files = emulator.credentials().write_to(&CredentialFiles::usual_directory(port)).map_err(failed)?;
+    say(format_args!("Started a local AWS IoT Core on localhost:{port}."))?;
+    if let Some(url) = emulator.status_url() {
+        say(format_args!("What goes on there is shown at {url}"))?;
+    }
+    Ok(((files, port), Some(emulator)))
 }
 
 /// The emulator's credentials in the form that signers take.

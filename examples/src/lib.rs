@@ -13,6 +13,7 @@ mod guide {}
 mod connection;
 mod interrupt;
 mod session;
+mod shadow;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 pub use connection::{ConnectionArgs, start_emulator};
 pub use interrupt::Interrupt;
 pub use session::session;
+pub use shadow::ShadowArgs;
 
 /// What ends a sample early.
 #[derive(Debug)]

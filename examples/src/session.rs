@@ -1,7 +1,7 @@
 //! The frame of a sample: connected, talking until it is done or interrupted, disconnected.
 
 use aws_iot::{Builder, Client, Layers};
-use iot_emulator::Emulator;
+use iot_emulator::{CredentialFiles, Emulator};
 
 use crate::{Failure, Interrupt, say};
 
@@ -30,7 +30,10 @@ pub async fn session<L: Layers>(
     .await;
     client.disconnect().await?;
     if let Some(emulator) = emulator {
+        // If it wrote any: nobody is to take them for those of an emulator that runs.
+        let files = CredentialFiles::in_directory(&CredentialFiles::usual_directory(emulator.port()));
         emulator.shutdown().await;
+        files.remove();
     }
     result.and_then(|()| say("Disconnected."))
 }

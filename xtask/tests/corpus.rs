@@ -71,6 +71,11 @@ fn the_seeds_of_endpoint_parse_hold() {
 }
 
 #[test]
+fn the_seeds_of_shadow_document_hold() {
+    assert!(replay("shadow_document", iot_shadow::fuzzing::shadow_document) >= 16);
+}
+
+#[test]
 fn the_seeds_of_shared_credentials_file_hold() {
     assert!(replay("shared_credentials_file", iot_transport::fuzzing::shared_credentials_file) >= 32);
 }
