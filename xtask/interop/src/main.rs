@@ -4,6 +4,7 @@
 
 mod client_checks;
 mod emulator_checks;
+mod page_checks;
 mod python;
 mod report;
 mod session_checks;
@@ -17,5 +18,6 @@ async fn main() -> ExitCode {
     let mut report = Report::new(std::env::args().nth(1));
     client_checks::run(&mut report).await;
     emulator_checks::run(&mut report).await;
+    page_checks::run(&mut report).await;
     report.close()
 }
