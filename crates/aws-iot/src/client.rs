@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iot_session::stage::Connected;
+use iot_session::stage::{Connected, Notice};
 use iot_session::{
-    Ack, Leftover, Message, Messages, Notices, OpError, QoS, Stats, Status, SubscribeOptions, Subscription,
-    TopicFilter,
+    Ack, Leftover, Message, Messages, NoticeHandler, Notices, OpError, QoS, Stats, Status, SubscribeOptions,
+    Subscription, TopicFilter,
 };
 use mqtt_codec::ReasonCode;
 
@@ -217,10 +217,39 @@ impl Client {
         self.session.status()
     }
 
-    /// What happens besides: subscriptions that are given up, messages that are, the progress of a drain. From now on.
+    /// What happens, from now on: online, offline with the reason and the time of the next attempt, subscriptions made anew or given
+    /// up, messages dropped, the progress of a drain. As a stream; [`on_notice`](Self::on_notice) is for callbacks.
     #[must_use]
     pub fn notices(&self) -> Notices {
         self.session.notices()
+    }
+
+    /// Calls `handler` with each notice from now on, one after another, on a task of its own, as long as what is returned
+    /// is there. A panic in it is counted ([`Stats::handler_panics`]), and the next notice follows.
+    ///
+    /// ```no_run
+    /// # fn example(client: aws_iot::Client) -> Result<(), aws_iot::Error> {
+    /// use aws_iot::Notice;
+    ///
+    /// let _watching = client.on_notice(async |notice| match notice {
+    ///     Notice::Online(_) => println!("online"),
+    ///     Notice::Offline { error, retry_in: Some(wait) } => println!("offline: {error}; again in {wait:?}"),
+    ///     Notice::Offline { error, retry_in: None } => println!("offline: {error}"),
+    ///     Notice::Dropped { why } => println!("a message was dropped: {why}"),
+    ///     _ => {}
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// There is no tokio runtime here.
+    pub fn on_notice<H, Fut>(&self, handler: H) -> Result<NoticeHandler, Error>
+    where
+        H: FnMut(Notice) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Ok(self.session.on_notice(handler)?)
     }
 
     /// Counters since the client was made, and what waits at present.

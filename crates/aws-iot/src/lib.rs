@@ -29,8 +29,8 @@ pub use iot_session::stage::{Connected, Notice, Quarantine, StoreError, StoreErr
 pub use iot_session::storage::Durability;
 pub use iot_session::{
     Ack, Acknowledge, ClosedError, ConnectionError, Delivery, Dropped, Ended, Leftover, Message, Messages,
-    Notices, OpError, QoS, RetainHandling, Stats, Status, SubscribeOptions, Subscription, TopicFilter,
-    TopicName, Version, Will,
+    NoticeHandler, Notices, OpError, QoS, RetainHandling, Stats, Status, SubscribeOptions, Subscription,
+    TopicFilter, TopicName, Version, Will,
 };
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]

@@ -53,6 +53,16 @@ impl LinkError {
     }
 }
 
+/// The same words about the same kind of end; the errors behind them are not compared.
+impl PartialEq for LinkError {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { message, retryable, by_peer, source: _ } = self;
+        (message, retryable, by_peer) == (&other.message, &other.retryable, &other.by_peer)
+    }
+}
+
+impl Eq for LinkError {}
+
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -66,7 +76,7 @@ impl Error for LinkError {
 }
 
 /// Why a connection ended or did not come about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// No byte stream, or its end.

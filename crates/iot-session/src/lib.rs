@@ -26,8 +26,9 @@ pub use client::blocking;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use client::{
-    Ack, Acknowledge, Client, ClosedError, Config, Delivery, Driver, Ended, Leftover, Messages, Notices,
-    Request, RequestError, Requests, Stats, Status, SubscribeOptions, Subscription, TryPublishError, client,
+    Ack, Acknowledge, Client, ClosedError, Config, Delivery, Driver, Ended, Leftover, Messages,
+    NoticeHandler, Notices, Request, RequestError, Requests, Stats, Status, SubscribeOptions, Subscription,
+    TryPublishError, client,
 };
 pub use error::{ConnectionError, Dropped, LinkError, OpError};
 pub use machine::{Machine, MachineOutput};

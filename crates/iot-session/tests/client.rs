@@ -12,7 +12,7 @@ mod support;
 
 use std::time::Duration;
 
-use iot_session::layers::{DrainRate, OfflineQueue, Reconnect, Retry};
+use iot_session::layers::{DrainRate, DropPolicy, OfflineQueue, Reconnect, Retry};
 use iot_session::proto::Engine;
 use iot_session::stage::Notice;
 use iot_session::{
@@ -192,6 +192,9 @@ async fn notices_tell_what_the_layers_do_and_which_handler_panicked() {
     let mut notices = client.notices();
     drop(client.publish(message("1").qos(QoS::AtMostOnce)).await.unwrap());
     server.accept_from(&client, false).await;
+    assert!(
+        matches!(notices.next().await, Some(Notice::Online(connected)) if connected.version == Version::V5)
+    );
     assert_eq!(notices.next().await, Some(Notice::Draining { queued: 1 }));
     assert!(matches!(server.recv().await, Some(Packet::Publish(_))));
     assert_eq!(notices.next().await, Some(Notice::Drained));
@@ -212,8 +215,40 @@ async fn notices_tell_what_the_layers_do_and_which_handler_panicked() {
     client.close(secs(1)).await.unwrap();
     drop(server);
     task.await.unwrap();
+    let requested = Notice::Offline { error: ConnectionError::Requested, retry_in: None };
+    assert_eq!(notices.next().await, Some(requested));
     assert_eq!(notices.next().await, None);
     assert_eq!(client.notices().next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_of_notices_hears_why_the_client_is_offline_what_is_dropped_and_outlives_its_panics() {
+    let links = Links::default();
+    let mut server = links.add(1 << 16);
+    let queue = OfflineQueue::bounded(1).when_full(DropPolicy::DropOldest);
+    let layers = (queue, (Retry::default(), Reconnect::default()));
+    let (client, _task) = start_with(options(Version::V5), layers, &links, Config::default());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let handler = client
+        .on_notice(move |notice| {
+            tell.send(notice.clone()).unwrap();
+            assert!(!matches!(notice, Notice::Online(_)), "as asked");
+            std::future::ready(())
+        })
+        .unwrap();
+    server.accept_from(&client, false).await;
+    assert!(matches!(told.recv().await, Some(Notice::Online(_))));
+    drop(server);
+    let offline = told.recv().await.unwrap();
+    let Notice::Offline { error, retry_in } = offline else { panic!("{offline:?}") };
+    assert!(error.is_by_peer() && retry_in == Some(secs(1)), "{error}, {retry_in:?}");
+    let first = client.publish(message("1")).await.unwrap();
+    let _second = client.publish(message("2")).await.unwrap();
+    assert!(matches!(first.await, Err(OpError::Dropped(Dropped::Oldest))));
+    assert_eq!(told.recv().await, Some(Notice::Dropped { why: Dropped::Oldest }));
+    assert_eq!(client.stats().handler_panics, 1);
+    drop(handler);
+    assert_eq!(told.recv().await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,6 +81,7 @@ async fn a_filter_that_the_server_no_longer_allows_ends_its_stream_with_the_reas
     let why = Quarantine::Refused(ReasonCode::NotAuthorized);
     assert_eq!(forbidden.ended(), Some(Ended::Quarantined(why)));
     let filter = forbidden.filter().clone();
+    assert!(matches!(notices.next().await, Some(Notice::Offline { .. })));
     assert_eq!(notices.next().await, Some(Notice::Quarantined { filter, why }));
     let kept = kept.await.unwrap().unwrap();
     assert_eq!(kept.ended(), None);

@@ -357,6 +357,8 @@ impl World {
                     let error = LinkError::new("the server closed the connection", true).by_peer();
                     self.gone(connection, &error);
                 }
+                // Nobody here listens to what clients publish.
+                Output::Published { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

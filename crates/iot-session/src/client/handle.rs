@@ -12,13 +12,13 @@ use super::Config;
 use super::channels::{Channels, Control, Publish, Request};
 use super::clock;
 use super::inbox::{Inbox, Signal};
-use super::notices::Notices;
+use super::notices::{NoticeHandler, Notices};
 use super::outcomes::{Ack, ClosedError, Leftover, TryPublishError};
 use super::stats::{Shared, Stats, Status};
-use super::subscription::{Granted, Guard, Messages, Reader, SubscribeOptions, Subscription};
+use super::subscription::{Granted, Guard, Messages, Reader, SubscribeOptions, Subscription, contained};
 use crate::error::OpError;
 use crate::message::Message;
-use crate::stage::Connected;
+use crate::stage::{Connected, Notice};
 
 /// A handle to a session. Clones share it; dropping the last one disconnects in order.
 ///
@@ -395,9 +395,7 @@ impl Client {
         H: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let no_runtime =
-            OpError::Unsupported("a handler needs a tokio runtime to run on: there is none here");
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| no_runtime)?;
+        let runtime = runtime()?;
         let messages = self.subscribe_with(filter, options).await?;
         Ok(messages.handle(&runtime, Arc::clone(&self.shared), handler))
     }
@@ -436,11 +434,50 @@ impl Client {
         self.shared.board.read()
     }
 
+    /// Calls `handler` with each notice from now on, one after another, on a task of its own, as long as what is returned
+    /// is there. A panic in it is counted ([`Stats::handler_panics`]), and the next notice follows.
+    ///
+    /// ```
+    /// use iot_session::{Client, OpError, stage::Notice};
+    ///
+    /// fn watch(client: &Client) -> Result<iot_session::NoticeHandler, OpError> {
+    ///     client.on_notice(async |notice| match notice {
+    ///         Notice::Online(_) => println!("online"),
+    ///         Notice::Offline { error, .. } => println!("offline: {error}"),
+    ///         _ => {}
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpError::Unsupported`] outside of a tokio runtime.
+    pub fn on_notice<H, Fut>(&self, mut handler: H) -> Result<NoticeHandler, OpError>
+    where
+        H: FnMut(Notice) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut notices = self.notices();
+        let shared = Arc::clone(&self.shared);
+        let task = runtime()?.spawn(async move {
+            while let Some(notice) = notices.next().await {
+                if contained(&mut handler, notice).await.is_err() {
+                    shared.counters.handler_panics.add(1);
+                }
+            }
+        });
+        Ok(NoticeHandler(task.abort_handle()))
+    }
+
     /// Counters since the client was made, and what is under way at present.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot()
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Handle, OpError> {
+    let none = OpError::Unsupported("a handler needs a tokio runtime to run on: there is none here");
+    tokio::runtime::Handle::try_current().map_err(|_| none)
 }
 
 async fn hand_over(channel: &mpsc::Sender<Publish>, message: Message) -> Result<Ack, ClosedError> {

@@ -21,7 +21,7 @@ mod trace;
 
 pub use driver::Driver;
 pub use handle::Client;
-pub use notices::Notices;
+pub use notices::{NoticeHandler, Notices};
 pub use outcomes::{Ack, ClosedError, Delivery, Leftover, TryPublishError};
 pub use requests::{Request, RequestError, Requests};
 #[cfg(feature = "tower")]

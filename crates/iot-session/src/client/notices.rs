@@ -103,7 +103,7 @@ fn wake(mut state: MutexGuard<'_, State>) {
     }
 }
 
-/// What happens besides the operations: a [`Stream`], and [`next`](Self::next) without one.
+/// What happens besides the operations, and to the connection: a [`Stream`], and [`next`](Self::next) without one.
 ///
 /// It begins when it is asked for and ends when the client is closed. It holds 64 notices for its reader; when more
 /// come, the newest are lost, and [`Notice::Missed`] stands in their place.
@@ -115,6 +115,8 @@ fn wake(mut state: MutexGuard<'_, State>) {
 ///     let mut notices = client.notices();
 ///     while let Some(notice) = notices.next().await {
 ///         match notice {
+///             Notice::Online(connected) => println!("online, MQTT {}", connected.version),
+///             Notice::Offline { error, retry_in } => println!("offline: {error}; next attempt in {retry_in:?}"),
 ///             Notice::Quarantined { filter, why } => println!("{filter}: given up: {why:?}"),
 ///             other => println!("{other:?}"),
 ///         }
@@ -156,6 +158,17 @@ impl Stream for Notices {
 impl fmt::Debug for Notices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notices").finish_non_exhaustive()
+    }
+}
+
+/// Ends a handler of notices when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, the handler ends"]
+pub struct NoticeHandler(pub(super) tokio::task::AbortHandle);
+
+impl Drop for NoticeHandler {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

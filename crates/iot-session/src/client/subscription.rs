@@ -267,11 +267,7 @@ impl Messages {
         runtime.spawn(async move {
             while let Some((message, acknowledge)) = reader.next().await {
                 // A panic in the handler must not end the subscription: it is counted and told, the next message follows.
-                let outcome = match catch_unwind(AssertUnwindSafe(|| handler(message))) {
-                    Ok(future) => caught(future).await,
-                    Err(_) => Err(Panicked),
-                };
-                match outcome {
+                match contained(&mut handler, message).await {
                     Ok(()) => acknowledge.ack(),
                     Err(Panicked) => {
                         shared.counters.handler_panics.add(1);
@@ -284,7 +280,18 @@ impl Messages {
     }
 }
 
-struct Panicked;
+pub(super) struct Panicked;
+
+/// Calls a handler and runs what it gives to its end, or either's panic.
+pub(super) async fn contained<A, Fut: Future<Output = ()>>(
+    handler: &mut impl FnMut(A) -> Fut,
+    argument: A,
+) -> Result<(), Panicked> {
+    match catch_unwind(AssertUnwindSafe(|| handler(argument))) {
+        Ok(future) => caught(future).await,
+        Err(_) => Err(Panicked),
+    }
+}
 
 /// Runs a future to its end or its panic.
 async fn caught(future: impl Future<Output = ()>) -> Result<(), Panicked> {

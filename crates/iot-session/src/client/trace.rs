@@ -68,7 +68,9 @@ pub(super) fn notice(notice: &Notice) {
         Notice::Lagging { filter } => tracing::warn!(%filter, "a subscriber lags behind"),
         Notice::Undelivered { why, .. } => tracing::error!(%why, "a stored message is given up"),
         Notice::Storage { error } => tracing::error!(%error, "the store fails"),
-        Notice::Missed { .. } => {}
+        Notice::Dropped { why } => tracing::warn!(%why, "a message that waited for a connection is given up"),
+        // Both have words of their own.
+        Notice::Online(_) | Notice::Offline { .. } | Notice::Missed { .. } => {}
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mqtt_codec::packet::Publish;
 use mqtt_codec::{
@@ -10,7 +11,7 @@ use mqtt_codec::{
 };
 
 use super::store::{StoreError, StoreOp, Stored};
-use crate::error::{ConnectionError, LinkError, OpError};
+use crate::error::{ConnectionError, Dropped, LinkError, OpError};
 use crate::time::Nanos;
 
 /// Who issued an operation. The application is 0; a layer that issues its own takes a number of its own, and their
@@ -231,6 +232,21 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
+    /// The session is up, with every subscription in force or given up. Told by the client, no stage does.
+    Online(Arc<Connected>),
+    /// The connection, or an attempt to make one, ended. Told by the client, no stage does.
+    Offline {
+        /// Why. [`ConnectionError::Requested`]: by a disconnect.
+        error: ConnectionError,
+        /// How long until the next attempt; `None`: there will be none.
+        retry_in: Option<Duration>,
+    },
+    /// A message that waited for a connection was given up; its publisher is told as well. Told by the client, no stage
+    /// does.
+    Dropped {
+        /// Why.
+        why: Dropped,
+    },
     /// All wanted subscriptions are in force again, or given up: told before [`Event::Connected`].
     Resubscribed {
         /// How many filters were subscribed anew.

@@ -1,5 +1,7 @@
 //! What the session says, passed on to those whom it concerns.
 
+use std::sync::Arc;
+
 use iot_transport::Connector;
 use mqtt_codec::ReasonCode;
 
@@ -20,17 +22,21 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     self.machine.handle_accepted(now, token);
                 }
                 self.trace.connected(&connected);
+                let notice = Notice::Online(Arc::new(connected.clone()));
                 self.channels.status.send_replace(Status::Connected(connected));
+                self.post(&notice);
             }
             Event::Disconnected(Disconnected { error, retry_at }) => {
                 self.sample = None;
                 self.router.disconnected();
                 let retry_in = retry_at.map(|at| at.since(now.mono));
                 self.trace.disconnected(&error, retry_in);
+                let notice = Notice::Offline { error: error.clone(), retry_in };
                 self.channels.status.send_replace(match error {
                     ConnectionError::Requested => Status::Idle,
                     error => Status::Disconnected { error, retry_in },
                 });
+                self.post(&notice);
             }
             Event::Message(publish, token) => {
                 if let Some(token) = self.router.deliver(now.mono, publish, token) {
@@ -44,12 +50,16 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     Notice::Undelivered { .. } => self.channels.shared.counters.undelivered.add(1),
                     _ => {}
                 }
-                self.trace.within(|| self.channels.shared.board.post(&notice));
+                self.post(&notice);
             }
             Event::Stored(id) => self.replies.stored(id),
             // The machine has ended it.
             Event::Returned(..) => {}
         }
+    }
+
+    fn post(&self, notice: &Notice) {
+        self.trace.within(|| self.channels.shared.board.post(notice));
     }
 
     /// Tells the one who asked. That they are gone by now is their right.
@@ -58,6 +68,9 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             && let Ok(Receipt::Acked(_)) = result
         {
             self.channels.shared.counters.measured(now.mono.since(since));
+        }
+        if let Err(OpError::Dropped(why)) = &result {
+            self.post(&Notice::Dropped { why: *why });
         }
         match self.replies.remove(id) {
             Some(Reply::Connect(reply)) => {
