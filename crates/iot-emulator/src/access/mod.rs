@@ -17,7 +17,7 @@ pub(crate) use certificates::{Certificates, Fingerprint};
 pub(crate) use date::iso_8601;
 pub(crate) use identities::Identities;
 pub(crate) use random::uuid;
-pub(crate) use sigv4::{Refusal, SignedRequest, Verifier, decoded, parameters};
+pub(crate) use sigv4::{Parameter, Refusal, SignedRequest, Verifier, decoded, parameters};
 pub(crate) use vault::Vault;
 
 /// Where a connection comes from, as far as its handshake told.

@@ -9,8 +9,16 @@ use super::{Parameter, Refusal};
 /// All but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// The same, and what parts a path.
+const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
+
 /// The most headers that a signature may name.
 const MAX_SIGNED: usize = 32;
+
+/// The path, with what was encoded already encoded once more, as all services but S3 want it.
+pub(super) fn path(path: &str) -> String {
+    utf8_percent_encode(path, RESERVED_IN_PATH).to_string()
+}
 
 /// The parameters that are signed, encoded and in order.
 pub(super) fn query(parameters: &[Parameter], is_signed: impl Fn(&str) -> bool) -> String {

@@ -1,16 +1,18 @@
-//! Signature Version 4 in a query, verified: written from the algorithm, and shared with no signer.
+//! Signature Version 4, verified: written from the algorithm, and shared with no signer. It comes in a query, as for
+//! WebSockets, or in the header `Authorization`, as for requests to the data plane.
 //!
-//! As AWS IoT Core takes it, the session token is *not* signed: it is left out of the canonical query, wherever it
-//! stands.
+//! As AWS IoT Core takes it in a query, the session token is *not* signed: it is left out of the canonical query, wherever
+//! it stands. In a header it is signed, like all headers of AWS's own.
 
 mod canonical;
+mod header;
 mod query;
 mod refusal;
 
 use std::time::{Duration, SystemTime};
 
 use hyper::HeaderMap;
-use hyper::header::HOST;
+use hyper::header::{AUTHORIZATION, HOST};
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 
@@ -36,13 +38,14 @@ const SERVICES: [&str; 2] = ["iotdevicegateway", "iotdata"];
 /// The longest that a signature can be made for: a week.
 const MAX_EXPIRES: u64 = 604_800;
 
-/// A request as it arrived. Its body is taken to be empty.
+/// A request as it arrived.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedRequest<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) query: &'a [Parameter],
     pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
 }
 
 /// What a signature has to fit.
@@ -53,8 +56,16 @@ pub(crate) struct Verifier {
     pub(crate) window: Duration,
 }
 
+/// Where a signature stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Query,
+    Header,
+}
+
 /// The parameters of a signature, each there once.
 struct Signature<'a> {
+    place: Place,
     key: &'a str,
     /// `20240115/us-east-1/iotdevicegateway/aws4_request`
     scope: [&'a str; 4],
@@ -66,10 +77,22 @@ struct Signature<'a> {
     token: Option<&'a str>,
 }
 
-impl SignedRequest<'_> {
+impl<'a> SignedRequest<'a> {
     /// Whether the query has anything of a signature.
     pub(crate) fn is_signed(&self) -> bool {
         [ALGORITHM, CREDENTIAL, SIGNATURE].iter().any(|name| self.query.iter().any(|p| p.name == *name))
+    }
+
+    /// Whether there is a header for one.
+    pub(crate) fn has_authorization(&self) -> bool {
+        self.headers.contains_key(AUTHORIZATION)
+    }
+
+    fn signature(&self) -> Result<Signature<'a>, Refusal> {
+        match self.is_signed() {
+            false if self.has_authorization() => header::read(self.headers, self.body),
+            _ => Signature::read(self.query),
+        }
     }
 }
 
@@ -81,7 +104,7 @@ impl Verifier {
         find: impl FnOnce(&str) -> Option<AwsCredentials>,
         now: SystemTime,
     ) -> Result<(), Refusal> {
-        let signature = Signature::read(request.query)?;
+        let signature = request.signature()?;
         self.check_scope(&signature)?;
         self.check_time(&signature, now)?;
         let credentials = find(signature.key).ok_or(Refusal::UnknownKey)?;
@@ -93,7 +116,8 @@ impl Verifier {
         });
         let signed_with = |token_too| signature.is_good(request, &key, token_too);
         if !signed_with(false)? {
-            let token_signed = signature.token.is_some() && signed_with(true)?;
+            let in_query = signature.place == Place::Query;
+            let token_signed = in_query && signature.token.is_some() && signed_with(true)?;
             return Err(if token_signed { Refusal::TokenSigned } else { Refusal::Signature });
         }
         check_token(&credentials, signature.token)?;
@@ -142,9 +166,7 @@ impl<'a> Signature<'a> {
         if need(ALGORITHM)? != HMAC_SHA256 {
             return Err(Refusal::Algorithm);
         }
-        let credential: Vec<&str> = need(CREDENTIAL)?.split('/').collect();
-        let [key, scope @ ..] = credential.as_slice() else { return Err(Refusal::Malformed(CREDENTIAL)) };
-        let scope = scope.try_into().map_err(|_| Refusal::Malformed(CREDENTIAL))?;
+        let (key, scope) = scope_of(need(CREDENTIAL)?).ok_or(Refusal::Malformed(CREDENTIAL))?;
         let date = need(DATE)?;
         let expires = match find(EXPIRES)? {
             None => None,
@@ -154,6 +176,7 @@ impl<'a> Signature<'a> {
             },
         };
         Ok(Self {
+            place: Place::Query,
             key,
             scope,
             date,
@@ -171,14 +194,15 @@ impl<'a> Signature<'a> {
         let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Refusal::NoHost) };
         let host = host.to_str().map_err(|_| Refusal::NoHost)?;
         let query = canonical::query(request.query, |name| match name {
+            _ if self.place == Place::Header => true,
             SIGNATURE => false,
             TOKEN => token_too,
             _ => true,
         });
         for host in [host, without_port(host)] {
             let headers = canonical::headers(self.signed_headers, request.headers, host)?;
-            let SignedRequest { method, path, .. } = request;
-            let payload = hex(digest(&SHA256, b"").as_ref());
+            let (method, path) = (request.method, canonical::path(request.path));
+            let payload = hex(digest(&SHA256, request.body).as_ref());
             let canonical =
                 format!("{method}\n{path}\n{query}\n{headers}\n{}\n{payload}", self.signed_headers);
             let hash = hex(digest(&SHA256, canonical.as_bytes()).as_ref());
@@ -190,6 +214,14 @@ impl<'a> Signature<'a> {
         }
         Ok(false)
     }
+}
+
+/// A key's name, and what it is good for: `AKIDEXAMPLE/20240115/us-east-1/iotdata/aws4_request`.
+fn scope_of(credential: &str) -> Option<(&str, [&str; 4])> {
+    let mut parts = credential.split('/');
+    let key = parts.next()?;
+    let scope = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    parts.next().is_none().then_some((key, scope))
 }
 
 /// Temporary credentials come with their token, others without.

@@ -11,7 +11,9 @@ pub(crate) enum Refusal {
     Malformed(&'static str),
     Algorithm,
     ScopeDate,
-    Region { expected: String },
+    Region {
+        expected: String,
+    },
     Service,
     NotYetCurrent,
     Expired,
@@ -25,6 +27,13 @@ pub(crate) enum Refusal {
     TokenMissing,
     Token,
     CredentialsExpired,
+    /// A part of the header `Authorization`.
+    Authorization(&'static str),
+    /// A header that is there twice, or is no text.
+    HeaderForm(&'static str),
+    DateForm,
+    NotSigned(String),
+    ContentHash,
 }
 
 impl fmt::Display for Refusal {
@@ -34,7 +43,7 @@ impl fmt::Display for Refusal {
             Self::Missing(name) => write!(f, "The query string lacks the parameter {name}."),
             Self::Repeated(name) => write!(f, "The query string has the parameter {name} more than once."),
             Self::Malformed(name) => write!(f, "The query parameter {name} does not have the right form."),
-            Self::Algorithm => f.write_str("X-Amz-Algorithm only supports AWS4-HMAC-SHA256."),
+            Self::Algorithm => f.write_str("The algorithm of the signature has to be AWS4-HMAC-SHA256."),
             Self::ScopeDate => f.write_str("Date in Credential scope does not match YYYYMMDD from X-Amz-Date."),
             Self::Region { expected } => {
                 write!(f, "Credential should be scoped to a valid region, not another one. Expected: {expected}.")
@@ -59,6 +68,15 @@ impl fmt::Display for Refusal {
             ),
             Self::TokenMissing => {
                 f.write_str("The query string lacks X-Amz-Security-Token, which belongs to temporary credentials.")
+            }
+            Self::Authorization(name) => {
+                write!(f, "Authorization header requires '{name}' parameter, once and in the right form.")
+            }
+            Self::HeaderForm(name) => write!(f, "The header {name} is there more than once, or is no text."),
+            Self::DateForm => f.write_str("The header x-amz-date does not have the form 20240115T120000Z."),
+            Self::NotSigned(name) => write!(f, "'{name}' must be a 'SignedHeader' in the AWS Signature."),
+            Self::ContentHash => {
+                f.write_str("The header x-amz-content-sha256 is not the SHA-256 of the body that arrived.")
             }
             Self::CredentialsExpired => {
                 f.write_str("The security token included in the request is expired.")

@@ -98,7 +98,7 @@ fn verify_with(
         headers.append(*name, HeaderValue::from_static(value));
     }
     let query = parameters(query)?;
-    let request = SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &headers };
+    let request = SignedRequest { method: "GET", path: "/mqtt", query: &query, body: b"", headers: &headers };
     assert!(request.is_signed() || query.is_empty());
     verifier.verify(request, |key| (key == known.access_key_id).then(|| known.clone()), now)
 }
@@ -223,8 +223,13 @@ fn no_query_with_one_character_changed_added_or_taken_away_passes() {
             let result = parameters(&changed).and_then(|query| {
                 let mut headers = HeaderMap::new();
                 headers.insert(HOST, HeaderValue::from_static(HOST_NAME));
-                let request =
-                    SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &headers };
+                let request = SignedRequest {
+                    method: "GET",
+                    path: "/mqtt",
+                    query: &query,
+                    body: b"",
+                    headers: &headers,
+                };
                 let verifier = Verifier { region: "us-east-1".into(), window: Duration::from_secs(300) };
                 verifier.verify(request, |key| (key == known.access_key_id).then(|| known.clone()), now)
             });
@@ -270,7 +275,8 @@ fn the_host_counts_with_or_without_its_port_and_in_any_case() {
     let refusal = verify_with(&GATEWAY.query(), &GATEWAY.credentials(), HOST_NAME, &twice, now);
     assert_eq!(refusal, Err(Refusal::NoHost));
     let query = parameters(&GATEWAY.query()).unwrap();
-    let request = SignedRequest { method: "GET", path: "/mqtt", query: &query, headers: &HeaderMap::new() };
+    let request =
+        SignedRequest { method: "GET", path: "/mqtt", query: &query, body: b"", headers: &HeaderMap::new() };
     let verifier = Verifier { region: "us-east-1".into(), window: Duration::ZERO };
     assert_eq!(verifier.verify(request, |_| Some(GATEWAY.credentials()), now), Err(Refusal::NoHost));
 }

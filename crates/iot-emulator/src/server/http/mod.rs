@@ -3,6 +3,7 @@
 mod answer;
 mod cognito;
 mod credential_provider;
+mod shadow;
 mod status;
 mod upgrade;
 
@@ -43,7 +44,7 @@ const MAX_HEAD: usize = 16 * 1024;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;
 
-/// The largest body of a request.
+/// The largest body of a request, but for [documents](shadow::MAX_BODY).
 const MAX_BODY: usize = 16 * 1024;
 
 type Answer = Result<Response<Full<Bytes>>, Failure>;
@@ -58,7 +59,7 @@ where
         let (shared, origin, upgrade) = (&shared, &origin, &upgrade);
         async move {
             let service = &shared.service;
-            let answer = route(request, service, origin, upgrade).await;
+            let answer = route(request, shared, origin, upgrade).await;
             let mut answer = answer.unwrap_or_else(Failure::into_response);
             answer::set_date(answer.headers_mut(), service.clock.now());
             Ok::<_, Infallible>(answer)
@@ -96,10 +97,11 @@ fn http1() -> http1::Builder {
 
 async fn route(
     request: Request<Incoming>,
-    service: &Service,
+    shared: &Shared,
     origin: &Origin,
     upgrade: &Mutex<Option<Upgrade>>,
 ) -> Answer {
+    let service: &Service = &shared.service;
     let path = request.uri().path();
     if path == upgrade::PATH {
         return upgrade::answer(request, service, origin, upgrade);
@@ -115,16 +117,26 @@ async fn route(
             return Err(Failure::method("POST"));
         }
         let (head, body) = request.into_parts();
-        let too_large = "The body is too large, or was not sent to its end.";
-        if body.size_hint().lower() > MAX_BODY as u64 {
-            return Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large));
-        }
-        let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect());
-        return match body.await {
-            Err(_) => Err(Failure::closing(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
-            Ok(Err(_)) => Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large)),
-            Ok(Ok(body)) => cognito::answer(&head.headers, &body.to_bytes(), service),
-        };
+        let body = read(body, MAX_BODY).await?;
+        return cognito::answer(&head.headers, &body, service);
+    }
+    if shadow::is_here(path) {
+        let (head, body) = request.into_parts();
+        let body = read(body, shadow::MAX_BODY).await?;
+        return shadow::answer(&head, &body, shared, origin).await;
     }
     Err(Failure::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", "There is nothing here."))
+}
+
+/// A whole body, unless it is too large or takes too long.
+async fn read(body: Incoming, max: usize) -> Result<Bytes, Failure> {
+    let too_large = "The body is too large, or was not sent to its end.";
+    if body.size_hint().lower() > max as u64 {
+        return Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large));
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await {
+        Err(_) => Err(Failure::closing(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
+        Ok(Err(_)) => Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large)),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
 }

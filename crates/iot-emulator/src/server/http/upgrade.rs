@@ -115,6 +115,7 @@ fn authorize(
         path: request.uri().path(),
         query: &parameters,
         headers: request.headers(),
+        body: b"",
     };
     if signed.is_signed() {
         service.verify(signed).map_err(|refusal| Failure::forbidden(refusal.to_string()))?;
