@@ -49,6 +49,8 @@ struct World {
     published: Vec<(String, Value)>,
     subscribed: Vec<Vec<String>>,
     unsubscribed: Vec<String>,
+    /// What the shadows said.
+    said: Vec<(String, Value)>,
 }
 
 /// Seconds since 1970 when the test begins.
@@ -68,6 +70,7 @@ impl Cloud {
             published: Vec::new(),
             subscribed: Vec::new(),
             unsubscribed: Vec::new(),
+            said: Vec::new(),
         };
         let shared = Shared { world: Mutex::new(world), changed: Notify::new(), start: Instant::now() };
         let cloud = Self(Arc::new(shared));
@@ -254,6 +257,16 @@ impl Cloud {
         self.with(|world, _| world.network = true);
     }
 
+    /// Cuts the connection, and the sessions are gone.
+    pub(crate) fn forget_sessions(&self) {
+        self.with(|world, now| {
+            world.broker.kick_all(now.uptime);
+            let behaviour = Behaviour::aws();
+            world.broker = Broker::new(behaviour);
+            world.links.clear();
+        });
+    }
+
     /// Cuts the connection.
     pub(crate) fn cut(&self) {
         self.with(|world, now| world.broker.kick_all(now.uptime));
@@ -268,6 +281,12 @@ impl Cloud {
         world.published = left;
         let taken: Vec<(String, Value)> = taken;
         taken.into_iter().map(|(_, payload)| payload).collect()
+    }
+
+    /// What the shadows said since the last look, on topics with this end.
+    pub(crate) fn said(&self, tail: &str) -> Vec<Value> {
+        let said = std::mem::take(&mut self.0.world.lock().unwrap().said);
+        said.into_iter().filter(|(topic, _)| topic.ends_with(tail)).map(|(_, document)| document).collect()
     }
 
     /// The filters of each SUBSCRIBE since the last look.
@@ -331,6 +350,8 @@ impl World {
                 }
             }
             let Some(outgoing) = self.shadows.poll() else { return };
+            let document = serde_json::from_slice(&outgoing.payload).unwrap();
+            self.said.push((outgoing.topic.clone(), document));
             let topic = TopicName::try_from(outgoing.topic).unwrap();
             self.broker.publish(now.uptime, &topic, &outgoing.payload, outgoing.qos, false);
         }
