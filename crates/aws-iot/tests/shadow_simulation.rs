@@ -5,6 +5,7 @@
 
 #![cfg(feature = "shadow")]
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -104,10 +105,8 @@ async fn run(seed: u64) {
         timeout(secs(3600), task).await.expect("every operation ends").unwrap();
     }
     faults.abort();
-    cloud.rules(|rules| {
-        rules.requests_per_second = u32::MAX;
-        rules.answer_delay = secs(0);
-    });
+    cloud.serve(true);
+    cloud.rules(|rules| rules.requests_per_second = u32::MAX);
     cloud.back();
     timeout(secs(600), client.online()).await.expect("the network is back").unwrap();
     sleep(secs(60)).await;
@@ -229,6 +228,7 @@ async fn faults(mut random: Random, cloud: Cloud) {
     let hostile =
         ["[]", "1", "null", "{", "{\"version\":1e999}", "{\"version\":1,\"state\":{},\"clientToken\":\"t\"}"];
     let tails = ["get/accepted", "update/rejected", "update/delta", "update/accepted"];
+    let mut delay = secs(0);
     loop {
         sleep(random.millis(2_000)).await;
         match random.below(8) {
@@ -239,10 +239,17 @@ async fn faults(mut random: Random, cloud: Cloud) {
                 cloud.back();
             }
             2 => {
-                let delay = random.millis(8_000);
+                delay += random.millis(3_000);
                 cloud.rules(|rules| rules.answer_delay = delay);
             }
-            3 => cloud.rules(|rules| rules.answer_delay = secs(0)),
+            3 => {
+                // A service answers in order: nothing new before the late answers are out.
+                cloud.serve(false);
+                sleep(delay).await;
+                delay = secs(0);
+                cloud.rules(|rules| rules.answer_delay = delay);
+                cloud.serve(true);
+            }
             4 => cloud.rules(|rules| rules.requests_per_second = 0),
             5 => cloud.rules(|rules| rules.requests_per_second = u32::MAX),
             6 => cloud.forget_sessions(),

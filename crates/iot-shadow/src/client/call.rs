@@ -7,6 +7,7 @@ use std::time::Duration;
 use iot_session::{Message, Request};
 
 use super::error::{ErrorKind, ShadowError};
+use super::versions::Mark;
 use super::wire::{MAX_PAYLOAD, MAX_TOKEN, parse};
 use super::{Options, ShadowClient};
 use crate::rejection::Rejection;
@@ -41,7 +42,7 @@ pub struct Call<R> {
 }
 
 /// Reads an answer that is no rejection: the version of the shadow, if it has one from now on, and what is returned.
-pub(super) type Outcome<R> = fn(&[u8]) -> Result<(Option<u64>, R), String>;
+pub(super) type Outcome<R> = fn(&[u8]) -> Result<(Option<Mark>, R), String>;
 
 impl<R: Send + 'static> Call<R> {
     pub(super) fn new(shadow: &ShadowClient, action: Action, outcome: Outcome<R>) -> Self {
@@ -104,10 +105,9 @@ impl<R: Send + 'static> Call<R> {
             }
             return Err(failed(ErrorKind::Rejected(rejection)));
         }
-        let (version, outcome) =
-            outcome(answer.payload()).map_err(|why| failed(ErrorKind::Unreadable(why)))?;
-        if let Some(version) = version {
-            inner.versions.accepted(version);
+        let (mark, outcome) = outcome(answer.payload()).map_err(|why| failed(ErrorKind::Unreadable(why)))?;
+        if let Some(mark) = mark {
+            inner.versions.accepted(mark);
         }
         Ok(outcome)
     }

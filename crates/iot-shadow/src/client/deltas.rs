@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::error::{ErrorKind, ShadowError};
-use super::versions::Seen;
+use super::versions::{Mark, Seen};
 use super::{ShadowClient, wire};
 use crate::document::{Deleted, Delta, Shadow};
 use crate::topic::{Action, Reply, ShadowTopic};
@@ -225,10 +225,11 @@ impl Deltas {
         let error = match outcome {
             Ok(shadow) => {
                 self.error = None;
-                versions.document(shadow.version, &mut self.seen);
+                versions
+                    .document(Mark { version: shadow.version, timestamp: shadow.timestamp }, &mut self.seen);
                 let reported = shadow.state.reported.clone();
                 let delta = Option::<Delta>::from(shadow);
-                let delta = delta.filter(|delta| versions.takes(delta.version, &mut self.seen));
+                let delta = delta.filter(|delta| versions.takes(mark(delta), &mut self.seen));
                 return Some(Event::Document(reported, delta));
             }
             Err(error) => error,
@@ -255,14 +256,18 @@ impl Deltas {
 
     fn message(&mut self, message: &iot_session::Message) -> Option<Event> {
         if message.topic().ends_with("/delete/accepted") {
-            wire::parse::<Deleted>(message.payload()).ok()?;
-            self.shadow.0.versions.reset();
-            return Some(Event::Gone);
+            let Deleted { version, timestamp, .. } = wire::parse(message.payload()).ok()?;
+            let mark = Mark { version, timestamp };
+            return self.shadow.0.versions.deleted(mark, &mut self.seen).then_some(Event::Gone);
         }
         let delta: Delta =
             wire::parse(message.payload()).ok().filter(|delta: &Delta| delta.state.is_object())?;
-        self.shadow.0.versions.takes(delta.version, &mut self.seen).then_some(Event::Delta(delta))
+        self.shadow.0.versions.takes(mark(&delta), &mut self.seen).then_some(Event::Delta(delta))
     }
+}
+
+fn mark(delta: &Delta) -> Mark {
+    Mark { version: delta.version, timestamp: delta.timestamp }
 }
 
 impl fmt::Debug for Deltas {

@@ -26,7 +26,7 @@ pub use documents::Documents;
 pub use error::{ErrorKind, ShadowError};
 pub use sync::{ShadowSync, SyncError};
 use tokens::Tokens;
-use versions::Versions;
+use versions::{Mark, Versions};
 
 /// How a [`ShadowClient`] asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,8 @@ impl ShadowClient {
     pub fn get<T: DeserializeOwned + Send + 'static>(&self) -> Call<Shadow<T>> {
         Call::new(self, Action::Get, |payload| {
             let shadow: Shadow<T> = wire::parse(payload)?;
-            Ok((Some(shadow.version), shadow))
+            let mark = Mark { version: shadow.version, timestamp: shadow.timestamp };
+            Ok((Some(mark), shadow))
         })
     }
 
@@ -181,7 +182,8 @@ impl ShadowClient {
     pub fn update<T: Serialize>(&self, update: Update<T>) -> Call<Accepted> {
         let outcome = |payload: &[u8]| {
             let accepted: Accepted = wire::parse(payload)?;
-            Ok((Some(accepted.version), accepted))
+            let mark = Mark { version: accepted.version, timestamp: accepted.timestamp };
+            Ok((Some(mark), accepted))
         };
         let (state, version) = (update.state(), update.version);
         Call::new(self, Action::Update, outcome).document(state, version).token(update.client_token)

@@ -2,6 +2,21 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// A version, and when the service said so, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) version: u64,
+    pub(super) timestamp: Option<u64>,
+}
+
+impl Mark {
+    /// Whether this was said later, of a shadow that was made anew and is numbered anew.
+    fn is_renumbered(self, before: Self) -> bool {
+        let is_later = matches!((self.timestamp, before.timestamp), (Some(own), Some(other)) if own > other);
+        self.version <= before.version && is_later
+    }
+}
+
 /// What the answers to the device's own requests have told.
 #[derive(Debug, Default)]
 pub(super) struct Versions(Mutex<Known>);
@@ -9,7 +24,7 @@ pub(super) struct Versions(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     /// The newest version that an answer named.
-    accepted: Option<u64>,
+    accepted: Option<Mark>,
     /// Counts how often there was found to be no shadow.
     resets: u64,
 }
@@ -17,8 +32,19 @@ struct Known {
 /// What one stream has delivered.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    last: Option<u64>,
+    last: Option<Mark>,
+    /// The last one before the shadow was deleted, or found to be missing: what was said until then may still come.
+    before: Option<Mark>,
     resets: u64,
+}
+
+impl Seen {
+    fn follow(&mut self, known: &Known) {
+        if self.resets != known.resets {
+            self.before = self.last.take().or(self.before);
+            self.resets = known.resets;
+        }
+    }
 }
 
 impl Versions {
@@ -27,40 +53,61 @@ impl Versions {
     }
 
     /// The shadow had this version when a request was accepted.
-    pub(super) fn accepted(&self, version: u64) {
+    pub(super) fn accepted(&self, mark: Mark) {
         let mut known = self.lock();
-        known.accepted = known.accepted.max(Some(version));
+        let is_newer = |before: Mark| mark.version >= before.version || mark.is_renumbered(before);
+        if known.accepted.is_none_or(is_newer) {
+            known.accepted = Some(mark);
+        }
     }
 
-    /// There is no shadow: numbering may begin anew.
+    /// There is no shadow, as an answer said: numbering may begin anew.
     pub(super) fn reset(&self) {
         let mut known = self.lock();
         known.accepted = None;
         known.resets += 1;
     }
 
-    /// Whether a delta of this version is newer than the last one that was delivered, and not older than the last version
-    /// that was accepted. It is the last one from now on then.
-    pub(super) fn takes(&self, version: u64, seen: &mut Seen) -> bool {
-        let known = self.lock();
-        if seen.resets != known.resets {
-            *seen = Seen { last: None, resets: known.resets };
+    /// The same, as a stream heard it: the shadow had this version when it was deleted. Not so if a later version has been
+    /// delivered already, from a document that overtook this; whether it counts.
+    pub(super) fn deleted(&self, mark: Mark, seen: &mut Seen) -> bool {
+        let mut known = self.lock();
+        seen.follow(&known);
+        let is_overtaken = |last: Mark| last.version > mark.version && !mark.is_renumbered(last);
+        if seen.last.is_some_and(is_overtaken) {
+            return false;
         }
-        let is_news = seen.last.is_none_or(|last| version > last)
-            && known.accepted.is_none_or(|accepted| version >= accepted);
+        known.accepted = None;
+        known.resets += 1;
+        *seen = Seen { last: None, before: Some(mark), resets: known.resets };
+        true
+    }
+
+    /// Whether a delta is newer than the last one that was delivered, and not older than the last version that was accepted.
+    /// It is the last one from now on then.
+    pub(super) fn takes(&self, mark: Mark, seen: &mut Seen) -> bool {
+        let known = self.lock();
+        seen.follow(&known);
+        let is_news = seen.last.is_none_or(|last| mark.version > last.version)
+            && known.accepted.is_none_or(|accepted| mark.version >= accepted.version)
+            && seen.before.is_none_or(|before| {
+                let is_dated = mark.timestamp.is_some() && before.timestamp.is_some();
+                mark.version > before.version || mark.is_renumbered(before) || !is_dated
+            });
         if is_news {
-            seen.last = Some(version);
+            seen.last = Some(mark);
         }
         is_news
     }
 
-    /// A document has this version, so whatever was known of higher ones is of an earlier shadow.
-    pub(super) fn document(&self, version: u64, seen: &mut Seen) {
-        let mut known = self.lock();
-        if seen.last.is_some_and(|last| last > version) {
+    /// A document that was asked for has this version: if that is a lower one and was said later, what is known of higher
+    /// ones is of an earlier shadow.
+    pub(super) fn document(&self, mark: Mark, seen: &mut Seen) {
+        let known = self.lock();
+        seen.follow(&known);
+        if seen.last.is_some_and(|last| mark.version < last.version && mark.is_renumbered(last)) {
             seen.last = None;
         }
-        known.accepted = Some(version);
     }
 }
 
@@ -68,28 +115,69 @@ impl Versions {
 mod tests {
     use super::*;
 
+    fn at(version: u64, timestamp: u64) -> Mark {
+        Mark { version, timestamp: Some(timestamp) }
+    }
+
+    fn undated(version: u64) -> Mark {
+        Mark { version, timestamp: None }
+    }
+
     #[test]
     fn a_delta_is_taken_once_and_in_order() {
         let (versions, mut seen) = (Versions::default(), Seen::default());
-        let mut takes = |version| versions.takes(version, &mut seen);
+        let mut takes = |version| versions.takes(undated(version), &mut seen);
         assert_eq!([5, 5, 4, 6, 8, 7].map(&mut takes), [true, false, false, true, true, false]);
     }
 
     #[test]
     fn one_that_is_as_new_as_the_last_accepted_version_is_taken_an_older_one_is_not() {
         let (versions, mut seen) = (Versions::default(), Seen::default());
-        versions.accepted(7);
-        versions.accepted(3);
-        assert_eq!([6, 7].map(|version| versions.takes(version, &mut seen)), [false, true]);
+        versions.accepted(undated(7));
+        versions.accepted(undated(3));
+        assert_eq!([6, 7].map(|version| versions.takes(undated(version), &mut seen)), [false, true]);
     }
 
     #[test]
     fn without_a_shadow_numbers_begin_anew_for_every_stream() {
         let (versions, mut one, mut other) = (Versions::default(), Seen::default(), Seen::default());
-        versions.accepted(9);
-        assert!(versions.takes(9, &mut one) && versions.takes(9, &mut other));
+        versions.accepted(at(9, 100));
+        assert!(versions.takes(at(9, 100), &mut one) && versions.takes(at(9, 100), &mut other));
+        assert!(versions.deleted(at(9, 100), &mut one));
+        assert!(!versions.takes(at(8, 99), &mut one), "late, of the shadow that was deleted");
+        assert!(versions.takes(at(1, 101), &mut one) && versions.takes(at(2, 101), &mut other));
+        assert!(!versions.takes(at(1, 102), &mut one));
+    }
+
+    #[test]
+    fn what_was_said_before_the_shadow_was_missing_does_not_come_after_it() {
+        let (versions, mut seen) = (Versions::default(), Seen::default());
+        assert!(versions.takes(at(6, 100), &mut seen));
         versions.reset();
-        assert!(versions.takes(1, &mut one) && versions.takes(2, &mut other));
-        assert!(!versions.takes(1, &mut one));
+        assert!(!versions.takes(at(5, 99), &mut seen), "it waited to be read");
+        assert!(versions.takes(at(1, 200_000), &mut seen), "of a shadow that was made anew");
+        versions.reset();
+        assert!(versions.takes(undated(1), &mut seen), "nobody knows");
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_shadow_is_overtaken_by_a_document_of_the_next_one() {
+        let (versions, mut seen) = (Versions::default(), Seen::default());
+        assert!(versions.takes(at(6, 100), &mut seen));
+        assert!(!versions.deleted(at(3, 100), &mut seen));
+        assert!(!versions.takes(at(5, 100), &mut seen));
+        assert!(versions.deleted(at(2, 200_000), &mut seen));
+    }
+
+    #[test]
+    fn a_document_that_is_older_than_a_delta_makes_nothing_new_one_that_is_numbered_anew_does() {
+        let (versions, mut seen) = (Versions::default(), Seen::default());
+        assert!(versions.takes(at(6, 100), &mut seen));
+        versions.document(at(5, 100), &mut seen);
+        assert!(!versions.takes(at(5, 100), &mut seen));
+        versions.accepted(at(6, 100));
+        versions.accepted(at(2, 200_000));
+        versions.document(at(2, 200_000), &mut seen);
+        assert!(versions.takes(at(2, 200_000), &mut seen));
     }
 }
