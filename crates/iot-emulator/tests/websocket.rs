@@ -83,6 +83,18 @@ async fn the_protocol_is_echoed_and_extensions_are_not() {
     }
 }
 
+/// 128 bytes instead of the standard's 16, as AWS's first SDK for Python sends.
+#[tokio::test]
+async fn a_longer_key_is_taken() {
+    let emulator = emulator().await;
+    let target = signed(&emulator, &emulator.aws_credentials(), now());
+    let long = format!("{}a2s=", "a2tr".repeat(42));
+    let request = upgrade(&target, "").replacen("dGhlIHNhbXBsZSBub25jZQ==", &long, 1);
+    let reply = exchange(&mut plain_stream(&emulator).await, request).await.unwrap();
+    assert_eq!(reply.status, 101, "{reply:?}");
+    assert_eq!(reply.header("sec-websocket-accept"), Some("JcRamrYTbtm+RkVuJ52BuTGmhZ0="));
+}
+
 #[tokio::test]
 async fn a_request_that_is_none_for_a_websocket_is_told_what_it_lacks() {
     let emulator = emulator().await;
@@ -97,6 +109,8 @@ async fn a_request_that_is_none_for_a_websocket_is_told_what_it_lacks() {
         ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400),
         ("dGhlIHNhbXBsZSBub25jZQ==", "short", 400),
         ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZ===", 400),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ==dGhl", 400),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQdGhl", 400),
         ("Sec-WebSocket-Version", "Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Version", 400),
         ("/mqtt?", "/other?", 404),
     ] {
