@@ -148,6 +148,20 @@ async fn packets_may_be_split_and_joined_over_frames_and_behind_the_request() {
     assert_all(&mut stream, &[0x20, 2, 0, 0, 0xD0, 0, 0xD0, 0]).await;
 }
 
+/// However many are ready at once: AWS's first SDK for Python reads one packet of a frame and leaves the rest.
+#[tokio::test]
+async fn each_packet_is_a_frame() {
+    let emulator = emulator().await;
+    let ping = encoded(&Packet::PingReq, Version::V3_1_1);
+    let mut stream = upgraded(plain_stream(&emulator).await, &emulator).await;
+    let all = [connect(Version::V3_1_1), ping.repeat(30)].concat();
+    stream.write_all(&frame(BINARY, &all)).await.unwrap();
+    assert_eq!(next_frame(&mut stream).await, Some((BINARY, vec![0x20, 2, 0, 0])));
+    for _ in 0..30 {
+        assert_eq!(next_frame(&mut stream).await, Some((BINARY, vec![0xD0, 0])));
+    }
+}
+
 /// The next bytes, in whatever frames.
 async fn assert_all(stream: &mut TcpStream, expected: &[u8]) {
     let mut received = Vec::new();
