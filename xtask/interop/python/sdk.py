@@ -41,7 +41,7 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ca", required=True)
-    parser.add_argument("--thing", required=True)
+    parser.add_argument("--thing", required=True, help="its name; clients and topics are called after it, too")
     parser.add_argument("--cert")
     parser.add_argument("--key")
     parser.add_argument("--host")
@@ -58,6 +58,19 @@ def arguments():
 def check(holds, otherwise):
     if not holds:
         raise Failure(otherwise)
+
+
+def arrived(inbox, topic, qos):
+    """Every payload has come by this topic, in order, whole, and with this quality of service."""
+    for n, payload in enumerate(PAYLOADS):
+        got_topic, message, got_qos = inbox.take()
+        message = bytes(message).decode()
+        check(
+            (got_topic, message, int(got_qos)) == (topic, payload, qos),
+            f"message {n}: {len(message)} characters {message[:40]!r} on {got_topic} with QoS {got_qos} instead of "
+            f"{len(payload)} characters {payload[:40]!r} on {topic} with QoS {qos}",
+        )
+    say(f"{len(PAYLOADS)} messages there and back, QoS {qos}")
 
 
 def say(what):

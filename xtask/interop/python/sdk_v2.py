@@ -1,7 +1,7 @@
-"""The AWS IoT Device SDK for Python, version 2: messages there and back, and a Device Shadow through its whole life.
+"""The AWS IoT Device SDK for Python, version 2: messages there and back, and Device Shadows through their whole lives.
 
 With MQTT 3.1.1 by `IotShadowClient`, where each topic has a callback, and with MQTT 5 by `IotShadowClientV2`, where each request
-has its answer: the two ways that the SDK offers.
+has its answer: the two ways that the SDK offers. First the classic shadow, then a named one of the same thing.
 """
 
 import sdk
@@ -9,7 +9,7 @@ from awscrt import auth, mqtt, mqtt5, mqtt_request_response
 from awsiot import ServiceStreamOptions, V2ServiceException, iotshadow, mqtt5_client_builder, mqtt_connection_builder
 
 HOST = "localhost"
-TOPIC = "interop/sdk/v2"
+NAME = "settings"
 
 
 def built(builder, args, **more):
@@ -21,30 +21,45 @@ def built(builder, args, **more):
     return builder.websockets_with_default_aws_signing(args.region, provider, **common)
 
 
-def arrived(received):
-    for n, payload in enumerate(sdk.PAYLOADS):
-        topic, message = received.take()
-        message = bytes(message).decode()
-        sdk.check((topic, message) == (TOPIC, payload), f"message {n}: {message[:40]!r} on {topic}")
-    sdk.say(f"{len(sdk.PAYLOADS)} messages there and back")
+class Shadow:
+    """Finds the SDK's names for the classic shadow or a named one."""
+
+    def __init__(self, thing, name):
+        self.which = dict(thing_name=thing, shadow_name=name) if name else dict(thing_name=thing)
+        self.named, self.Named = ("named_", "Named") if name else ("", "")
+        self.deltas = sdk.Inbox("delta")
+
+    def made(self, kind, **more):
+        """A request of the SDK's for this shadow: `kind` has `{}` where a named one says so."""
+        return getattr(iotshadow, kind.format(self.Named))(**self.which, **more)
+
+    def method(self, kind):
+        """A method of the SDK's client for this kind of shadow."""
+        return getattr(self.client, kind.format(self.named))
+
+    def get(self):
+        return self.answer("get", self.made("Get{}ShadowRequest"))
+
+    def update(self, **state):
+        return self.answer("update", self.made("Update{}ShadowRequest", state=iotshadow.ShadowState(**state)))
+
+    def delete(self):
+        return self.answer("delete", self.made("Delete{}ShadowRequest"))
 
 
-class Callbacks:
-    """MQTT 3.1.1, and the shadow by subscriptions and publishes."""
+class CallbackShadow(Shadow):
+    """By subscriptions and publishes."""
 
-    def __init__(self, args):
-        self.thing = args.thing
-        self.connection = built(mqtt_connection_builder, args, clean_session=True)
-        self.connection.connect().result(sdk.PATIENCE)
-        self.client = iotshadow.IotShadowClient(self.connection)
-        self.answers, self.deltas = sdk.Inbox("answer from the shadow"), sdk.Inbox("delta")
+    def __init__(self, client, thing, name):
+        super().__init__(thing, name)
+        self.client, self.answers = client, sdk.Inbox("answer from the shadow")
         for kind in ["get", "update", "delete"]:
-            request = getattr(iotshadow, f"{kind.title()}ShadowSubscriptionRequest")(thing_name=self.thing)
+            request = self.made(kind.title() + "{}ShadowSubscriptionRequest")
             for end in ["accepted", "rejected"]:
-                subscribe = getattr(self.client, f"subscribe_to_{kind}_shadow_{end}")
+                subscribe = self.method(f"subscribe_to_{kind}_{{}}shadow_{end}")
                 self.granted(subscribe, request, lambda answer, end=f"{kind} {end}": self.answers.put(end, answer))
-        request = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=self.thing)
-        self.granted(self.client.subscribe_to_shadow_delta_updated_events, request, self.deltas.put)
+        subscribe = self.method("subscribe_to_{}shadow_delta_updated_events")
+        self.granted(subscribe, self.made("{}ShadowDeltaUpdatedSubscriptionRequest"), self.deltas.put)
 
     @staticmethod
     def granted(subscribe, request, callback):
@@ -52,56 +67,93 @@ class Callbacks:
         qos = subscribed.result(sdk.PATIENCE)
         sdk.check(qos == mqtt.QoS.AT_LEAST_ONCE, f"{topic} was granted {qos}")
 
-    def messages(self):
-        received = sdk.Inbox("message")
-        at_least_once = mqtt.QoS.AT_LEAST_ONCE
-        subscribed, _ = self.connection.subscribe(TOPIC, at_least_once, lambda topic, payload, **_: received.put(topic, payload))
-        subscribed.result(sdk.PATIENCE)
-        published = [self.connection.publish(TOPIC, payload, at_least_once)[0] for payload in sdk.PAYLOADS]
-        arrived(received)
-        for future in published:
-            future.result(sdk.PATIENCE)
-
-    def answer(self, publish, request, expected):
-        request.thing_name, request.client_token = self.thing, f"token of {expected}"
-        publish(request, mqtt.QoS.AT_LEAST_ONCE).result(sdk.PATIENCE)
+    def answer(self, kind, request, expected="accepted"):
+        request.client_token = f"token of {kind} {expected}"
+        self.method(f"publish_{kind}_{{}}shadow")(request, mqtt.QoS.AT_LEAST_ONCE).result(sdk.PATIENCE)
         end, answer = self.answers.take()
-        sdk.check(end == expected, f"{end} instead of {expected}: {answer}")
+        sdk.check(end == f"{kind} {expected}", f"{end} instead of {kind} {expected}: {answer}")
         sdk.check(answer is not None, f"the SDK could not read the answer {end}")
-        sdk.check(answer.client_token == request.client_token, f"another token: {answer}")
+        sdk.check(answer.client_token == request.client_token, f"another token than {request.client_token}: {answer}")
         return answer
 
-    def missing(self):
-        request = iotshadow.GetShadowRequest()
-        return self.answer(self.client.publish_get_shadow, request, "get rejected")
+    def rejected(self):
+        return self.answer("get", self.made("Get{}ShadowRequest"), "rejected")
 
-    def get(self):
-        request = iotshadow.GetShadowRequest()
-        return self.answer(self.client.publish_get_shadow, request, "get accepted")
 
-    def update(self, **state):
-        request = iotshadow.UpdateShadowRequest(state=iotshadow.ShadowState(**state))
-        return self.answer(self.client.publish_update_shadow, request, "update accepted")
+class Callbacks:
+    """MQTT 3.1.1."""
 
-    def delete(self):
-        request = iotshadow.DeleteShadowRequest()
-        return self.answer(self.client.publish_delete_shadow, request, "delete accepted")
+    def __init__(self, args):
+        self.thing = args.thing
+        self.connection = built(mqtt_connection_builder, args, clean_session=True)
+        self.connection.connect().result(sdk.PATIENCE)
+        self.client = iotshadow.IotShadowClient(self.connection)
+
+    def shadow(self, name):
+        return CallbackShadow(self.client, self.thing, name)
+
+    def messages(self, topic, qos):
+        received, wanted = sdk.Inbox("message"), mqtt.QoS(qos)
+        take = lambda topic, payload, qos, **_: received.put(topic, payload, qos)
+        subscribed, _ = self.connection.subscribe(topic, wanted, take)
+        granted = subscribed.result(sdk.PATIENCE)["qos"]
+        sdk.check(granted == wanted, f"{topic} was granted {granted}")
+        published = [self.connection.publish(topic, payload, wanted)[0] for payload in sdk.PAYLOADS]
+        sdk.arrived(received, topic, qos)
+        for future in published:
+            future.result(sdk.PATIENCE)
 
     def end(self):
         self.connection.disconnect().result(sdk.PATIENCE)
 
 
+class RequestShadow(Shadow):
+    """By requests that have answers."""
+
+    def __init__(self, client, thing, name):
+        super().__init__(thing, name)
+        self.client, status = client, sdk.Inbox("subscription of the delta")
+        self.stream = self.method("create_{}shadow_delta_updated_stream")(
+            self.made("{}ShadowDeltaUpdatedSubscriptionRequest"),
+            ServiceStreamOptions(
+                incoming_event_listener=self.deltas.put,
+                subscription_status_listener=status.put,
+                deserialization_failure_listener=self.deltas.put,
+            ),
+        )
+        self.stream.open()
+        event = status.take()
+        established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
+        sdk.check(event.type == established, f"not subscribed: {event}")
+
+    def answer(self, kind, request):
+        try:
+            return self.method(f"{kind}_{{}}shadow")(request).result(sdk.PATIENCE)
+        except V2ServiceException as exception:
+            if kind == "get" and exception.modeled_error is not None:
+                raise
+            raise sdk.Failure(f"{kind}: {exception.modeled_error or repr(exception.inner_error)}") from None
+
+    def rejected(self):
+        try:
+            answer = self.get()
+        except V2ServiceException as exception:
+            return exception.modeled_error
+        raise sdk.Failure(f"a missing shadow is there: {answer}")
+
+
 class Requests:
-    """MQTT 5, and the shadow by requests that have answers."""
+    """MQTT 5."""
 
     def __init__(self, args):
         self.thing = args.thing
-        self.lifecycle, self.received = sdk.Inbox("news of the connection"), sdk.Inbox("message")
+        self.lifecycle, self.received = sdk.Inbox("news of the connection"), {}
 
         def publish(data):
-            # The answers of the shadow pass here, too, on their way to the client that asked.
-            if data.publish_packet.topic == TOPIC:
-                self.received.put(data.publish_packet.topic, data.publish_packet.payload)
+            # The answers of shadows pass here, too, on their way to the client that asked.
+            packet = data.publish_packet
+            if packet.topic in self.received:
+                self.received[packet.topic].put(packet.topic, packet.payload, packet.qos)
 
         self.connection = built(
             mqtt5_client_builder,
@@ -115,54 +167,28 @@ class Requests:
         news = self.lifecycle.take()
         sdk.check(news == "connected", f"not connected: {news}")
         options = mqtt_request_response.ClientOptions(
-            max_request_response_subscriptions=3,
-            max_streaming_subscriptions=1,
+            max_request_response_subscriptions=6,
+            max_streaming_subscriptions=2,
             operation_timeout_in_seconds=sdk.PATIENCE,
         )
         self.client = iotshadow.IotShadowClientV2(self.connection, options)
-        self.deltas, status = sdk.Inbox("delta"), sdk.Inbox("subscription of the delta")
-        self.stream = self.client.create_shadow_delta_updated_stream(
-            iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=self.thing),
-            ServiceStreamOptions(
-                incoming_event_listener=self.deltas.put,
-                subscription_status_listener=status.put,
-                deserialization_failure_listener=self.deltas.put,
-            ),
-        )
-        self.stream.open()
-        event = status.take()
-        established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
-        sdk.check(event.type == established, f"not subscribed: {event}")
 
-    def messages(self):
-        at_least_once = mqtt5.QoS.AT_LEAST_ONCE
-        filters = [mqtt5.Subscription(topic_filter=TOPIC, qos=at_least_once)]
+    def shadow(self, name):
+        return RequestShadow(self.client, self.thing, name)
+
+    def messages(self, topic, qos):
+        received, wanted = sdk.Inbox("message"), mqtt5.QoS(qos)
+        self.received[topic] = received
+        filters = [mqtt5.Subscription(topic_filter=topic, qos=wanted)]
         granted = self.connection.subscribe(mqtt5.SubscribePacket(subscriptions=filters)).result(sdk.PATIENCE)
-        sdk.check(granted.reason_codes == [mqtt5.SubackReasonCode.GRANTED_QOS_1], f"not subscribed: {granted}")
-        packets = [mqtt5.PublishPacket(topic=TOPIC, payload=payload, qos=at_least_once) for payload in sdk.PAYLOADS]
+        sdk.check(granted.reason_codes == [mqtt5.SubackReasonCode(qos)], f"{topic} was granted {granted}")
+        packets = [mqtt5.PublishPacket(topic=topic, payload=payload, qos=wanted) for payload in sdk.PAYLOADS]
         published = [self.connection.publish(packet) for packet in packets]
-        arrived(self.received)
+        sdk.arrived(received, topic, qos)
         for future in published:
-            code = future.result(sdk.PATIENCE).puback.reason_code
-            sdk.check(code == mqtt5.PubackReasonCode.SUCCESS, f"not acknowledged: {code}")
-
-    def missing(self):
-        try:
-            answer = self.get()
-        except V2ServiceException as exception:
-            sdk.check(exception.modeled_error is not None, f"the SDK sees no rejection: {exception.inner_error!r}")
-            return exception.modeled_error
-        raise sdk.Failure(f"a missing shadow is there: {answer}")
-
-    def get(self):
-        return self.client.get_shadow(iotshadow.GetShadowRequest(thing_name=self.thing)).result(sdk.PATIENCE)
-
-    def update(self, **state):
-        request = iotshadow.UpdateShadowRequest(thing_name=self.thing, state=iotshadow.ShadowState(**state))
-        return self.client.update_shadow(request).result(sdk.PATIENCE)
-
-    def delete(self):
-        return self.client.delete_shadow(iotshadow.DeleteShadowRequest(thing_name=self.thing)).result(sdk.PATIENCE)
+            puback = future.result(sdk.PATIENCE).puback
+            code = mqtt5.PubackReasonCode.SUCCESS if qos else None
+            sdk.check(puback.reason_code == code, f"acknowledged otherwise: {puback}")
 
     def end(self):
         self.connection.stop()
@@ -170,42 +196,55 @@ class Requests:
         sdk.check(news == "stopped", f"not stopped: {news}")
 
 
-def missing(device):
-    rejected = device.missing()
+def missing(shadow):
+    rejected = shadow.rejected()
     sdk.check(rejected.code == 404, f"rejected otherwise: {rejected}")
 
 
-def shadows(device):
-    missing(device)
-    sdk.say("get of a missing shadow rejected with 404")
+def same(state, desired, reported, delta):
+    # The answer to an update has no delta, and no place for one.
+    seen = (state.desired, state.reported, getattr(state, "delta", None))
+    sdk.check(
+        seen == (desired, reported, delta),
+        f"desired, reported and delta are not {desired}, {reported} and {delta}: {state}",
+    )
 
-    accepted = device.update(desired={"color": "red"})
-    sdk.check(accepted.state.desired == {"color": "red"}, f"another answer: {accepted}")
-    sdk.say("update accepted")
-    delta = device.deltas.take()
+
+def life(shadow, prefix, color):
+    color = {"color": color}
+    missing(shadow)
+    sdk.say(prefix + "get of a missing shadow rejected with 404")
+
+    accepted = shadow.update(desired=color)
+    same(accepted.state, color, None, None)
+    sdk.say(prefix + "update accepted")
+    delta = shadow.deltas.take()
     sdk.check(isinstance(delta, iotshadow.ShadowDeltaUpdatedEvent), f"the SDK could not read the delta: {delta}")
-    sdk.check((delta.state, delta.version) == ({"color": "red"}, accepted.version), f"another delta: {delta}")
-    sdk.say("delta received")
+    sdk.check((delta.state, delta.version) == (color, accepted.version), f"another delta than {color}: {delta}")
+    sdk.say(prefix + "delta received")
 
-    state = device.get().state
-    sdk.check((state.desired, state.reported, state.delta) == ({"color": "red"}, None, {"color": "red"}), f"another: {state}")
-    reported = device.update(reported={"color": "red"})
-    document = device.get()
-    state = document.state
-    sdk.check((state.desired, state.reported, state.delta) == ({"color": "red"}, {"color": "red"}, None), f"another: {state}")
+    same(shadow.get().state, color, None, color)
+    reported = shadow.update(reported=color)
+    document = shadow.get()
+    same(document.state, color, color, None)
     sdk.check(document.version == reported.version == accepted.version + 1, f"another version: {document}")
-    sdk.say("get returns what was desired, and reported")
+    sdk.say(prefix + "get returns what was desired, and reported")
 
-    deleted = device.delete()
-    sdk.check(deleted.version == document.version, f"another version deleted: {deleted}")
-    missing(device)
-    sdk.say("delete accepted")
+    deleted = shadow.delete()
+    sdk.check(deleted.version == document.version, f"another version than {document.version} deleted: {deleted}")
+    missing(shadow)
+    sdk.say(prefix + "delete accepted")
 
 
 def main(args):
     device = {"3.1.1": Callbacks, "5": Requests}[args.mqtt](args)
-    device.messages()
-    shadows(device)
+    for qos in [0, 1]:
+        device.messages(f"interop/{args.thing}/{qos}", qos)
+    # Both are listened to all the time; what is meant for one must not show in the other.
+    classic, named = device.shadow(None), device.shadow(NAME)
+    life(classic, "", "red")
+    life(named, "named: ", "blue")
+    sdk.check(classic.deltas.items.empty() and named.deltas.items.empty(), "a delta more than there were differences")
     device.end()
 
 
