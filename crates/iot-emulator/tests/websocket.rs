@@ -83,6 +83,18 @@ async fn the_protocol_is_echoed_and_extensions_are_not() {
     }
 }
 
+/// 128 bytes instead of the standard's 16, as AWS's first SDK for Python sends.
+#[tokio::test]
+async fn a_longer_key_is_taken() {
+    let emulator = emulator().await;
+    let target = signed(&emulator, &emulator.aws_credentials(), now());
+    let long = format!("{}a2s=", "a2tr".repeat(42));
+    let request = upgrade(&target, "").replacen("dGhlIHNhbXBsZSBub25jZQ==", &long, 1);
+    let reply = exchange(&mut plain_stream(&emulator).await, request).await.unwrap();
+    assert_eq!(reply.status, 101, "{reply:?}");
+    assert_eq!(reply.header("sec-websocket-accept"), Some("JcRamrYTbtm+RkVuJ52BuTGmhZ0="));
+}
+
 #[tokio::test]
 async fn a_request_that_is_none_for_a_websocket_is_told_what_it_lacks() {
     let emulator = emulator().await;
@@ -97,6 +109,8 @@ async fn a_request_that_is_none_for_a_websocket_is_told_what_it_lacks() {
         ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400),
         ("dGhlIHNhbXBsZSBub25jZQ==", "short", 400),
         ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZ===", 400),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ==dGhl", 400),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQdGhl", 400),
         ("Sec-WebSocket-Version", "Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Version", 400),
         ("/mqtt?", "/other?", 404),
     ] {
@@ -132,6 +146,20 @@ async fn packets_may_be_split_and_joined_over_frames_and_behind_the_request() {
     assert_eq!(reply(&mut stream).await.unwrap().status, 101);
     assert_eq!(next_frame(&mut stream).await, Some((PONG, b"in between".to_vec())));
     assert_all(&mut stream, &[0x20, 2, 0, 0, 0xD0, 0, 0xD0, 0]).await;
+}
+
+/// However many are ready at once: AWS's first SDK for Python reads one packet of a frame and leaves the rest.
+#[tokio::test]
+async fn each_packet_is_a_frame() {
+    let emulator = emulator().await;
+    let ping = encoded(&Packet::PingReq, Version::V3_1_1);
+    let mut stream = upgraded(plain_stream(&emulator).await, &emulator).await;
+    let all = [connect(Version::V3_1_1), ping.repeat(30)].concat();
+    stream.write_all(&frame(BINARY, &all)).await.unwrap();
+    assert_eq!(next_frame(&mut stream).await, Some((BINARY, vec![0x20, 2, 0, 0])));
+    for _ in 0..30 {
+        assert_eq!(next_frame(&mut stream).await, Some((BINARY, vec![0xD0, 0])));
+    }
 }
 
 /// The next bytes, in whatever frames.

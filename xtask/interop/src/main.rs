@@ -1,5 +1,6 @@
 //! Interoperability checks, run by `cargo xtask interop`: our client against a real Mosquitto, bare and behind a WebSocket
-//! and a proxy, and against amqtt; our emulator against `mosquitto_pub` and `mosquitto_sub` and AWS's own client runtime. All of it on loopback, on free ports; what is started is stopped by its id.
+//! and a proxy, and against amqtt; our emulator against `mosquitto_pub` and `mosquitto_sub`, AWS's own client runtime and
+//! AWS's device SDKs for Python. All of it on loopback, on free ports; what is started is stopped by its id.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 mod client_checks;
@@ -7,6 +8,7 @@ mod emulator_checks;
 mod page_checks;
 mod python;
 mod report;
+mod sdk_checks;
 mod session_checks;
 
 use std::process::ExitCode;
@@ -19,5 +21,6 @@ async fn main() -> ExitCode {
     client_checks::run(&mut report).await;
     emulator_checks::run(&mut report).await;
     page_checks::run(&mut report).await;
+    sdk_checks::run(&mut report).await;
     report.close()
 }

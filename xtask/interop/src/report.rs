@@ -25,13 +25,18 @@ impl Report {
         Self { only, ..Self::default() }
     }
 
+    /// Whether a check of this name is to be run.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|words| name.contains(words.as_str()))
+    }
+
     /// Runs a check; what it returns stands behind its line.
     pub(crate) async fn check<T: Display>(
         &mut self,
         name: &str,
         check: impl Future<Output = Result<T, Failure>>,
     ) {
-        if self.only.as_ref().is_some_and(|words| !name.contains(words.as_str())) {
+        if !self.wants(name) {
             return;
         }
         let outcome = tokio::time::timeout(PATIENCE, check).await;

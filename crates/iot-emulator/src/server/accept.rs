@@ -160,6 +160,7 @@ impl Shared {
             max_packet_size: self.max_packet_size,
             gate,
             cut_after: self.cut_after.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            one_by_one: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use mqtt_codec::{Codec, Limits, Packet};
+use mqtt_codec::{Codec, Limits, Packet, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -31,9 +31,18 @@ pub(super) struct Connection {
     pub(super) gate: Gate,
     /// Cut once this many bytes were written.
     pub(super) cut_after: Option<usize>,
+    /// Each packet is written by itself.
+    pub(super) one_by_one: bool,
 }
 
 impl Connection {
+    /// For a stream that makes a frame of every write: a packet is a frame. The standard asks no client to count on it, but
+    /// AWS's first SDK for Python does: what comes behind a packet in the same frame it leaves until another frame arrives.
+    pub(super) fn in_frames(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
+
     /// Serves the connection to its end.
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S) {
         let connected = Event::Connected(self.id, Arc::clone(&self.link));
@@ -94,10 +103,26 @@ impl Connection {
                 chunk.truncate(*left);
                 *left -= chunk.len();
             }
-            if write.write_all(&chunk).await.is_err() || write.flush().await.is_err() {
+            while !chunk.is_empty() {
+                let packet = chunk.split_to(self.piece(&chunk));
+                if write.write_all(&packet).await.is_err() {
+                    return false;
+                }
+            }
+            if write.flush().await.is_err() {
                 return false;
             }
         }
+    }
+
+    /// How many of these bytes are written at once.
+    fn piece(&self, chunk: &[u8]) -> usize {
+        if !self.one_by_one {
+            return chunk.len();
+        }
+        // What the server of either version sends the client of version 5 knows.
+        let codec = Codec::client(Version::V5).with_limits(Limits::with_max_packet_size(u32::MAX));
+        codec.packet_len(chunk).ok().flatten().map_or(chunk.len(), |len| len.min(chunk.len()))
     }
 
     /// Reads until the peer is gone.

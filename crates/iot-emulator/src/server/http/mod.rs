@@ -81,7 +81,7 @@ where
     let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else { return };
     let io = WebSocketIo::new(parts.io.into_inner(), parts.read_buf, Role::Server);
     let gate = Gate::websocket(Arc::clone(&shared.service), origin, ask, lifetime);
-    shared.connection(gate).serve(io).await;
+    shared.connection(gate).in_frames().serve(io).await;
 }
 
 /// HTTP with bounds on what a client may send.

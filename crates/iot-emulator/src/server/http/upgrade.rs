@@ -78,17 +78,18 @@ fn check(request: &Request<Incoming>) -> Result<HeaderValue, Failure> {
         .get(SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key.as_bytes()))
         .cloned()
-        .ok_or_else(|| Failure::bad_request("Sec-WebSocket-Key has to be 16 bytes in base64."))
+        .ok_or_else(|| Failure::bad_request("Sec-WebSocket-Key has to be 16 bytes or more in base64."))
 }
 
 fn upgrade_required(message: &str) -> Failure {
     Failure::new(StatusCode::UPGRADE_REQUIRED, "UpgradeRequiredException", message)
 }
 
-/// 16 bytes in base64.
+/// 16 bytes in base64, or more: the first SDK for Python sends 128, against the standard, and AWS IoT Core takes them.
 fn is_key(key: &[u8]) -> bool {
     let digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
-    key.len() == 24 && key.strip_suffix(b"==").is_some_and(|digits| digits.iter().all(digit))
+    let digits = key.strip_suffix(b"==").or_else(|| key.strip_suffix(b"=")).unwrap_or(key);
+    key.len() >= 24 && key.len().is_multiple_of(4) && digits.iter().all(digit)
 }
 
 /// The first protocol offered that is known; none if none is offered.
