@@ -144,6 +144,24 @@ impl ConnectionArgs {
         Ok(builder)
     }
 
+    /// A builder for an emulator that the sample has in its own hands, by mutual TLS.
+    ///
+    /// # Errors
+    /// The emulator could not be started.
+    pub async fn own_emulator() -> Result<(Builder, Emulator), Failure> {
+        let none = Self {
+            endpoint: None,
+            root_ca: None,
+            cert: None,
+            key: None,
+            port: None,
+            websocket: false,
+            region: None,
+            protocol: Protocol::V5,
+        };
+        none.to_emulator().await
+    }
+
     async fn to_emulator(&self) -> Result<(Builder, Emulator), Failure> {
         let emulator = start_emulator().await?;
         let credentials = emulator.credentials();

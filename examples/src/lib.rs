@@ -19,6 +19,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use aws_iot::crates::mqtt_codec::InvalidTopic;
+
 pub use connection::{ConnectionArgs, start_emulator};
 pub use interrupt::Interrupt;
 pub use session::session;
@@ -51,6 +53,12 @@ impl From<aws_iot::Error> for Failure {
             aws_iot::Error::Limit(_) | aws_iot::Error::Endpoint(_) => Self::Usage(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<InvalidTopic> for Failure {
+    fn from(error: InvalidTopic) -> Self {
+        Self::Usage(format!("no topic to publish to: {error} (-t)"))
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod door;
 mod entry;
 mod error;
+mod ingest;
 mod layers;
 mod limits;
 #[cfg(feature = "outbox")]
@@ -22,6 +23,7 @@ pub use entry::{custom_authorizer, mutual_tls, mutual_tls_with, over};
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub use entry::{websocket, websocket_custom_authorizer};
 pub use error::{Error, TryPublishError};
+pub use ingest::{InvalidIngest, basic_ingest};
 pub use iot_session::layers::{Backoff, DrainRate, DropPolicy, GiveUp, Jitter, OfflineQueue, Pacing};
 pub use iot_session::stage::{Connected, Notice, Quarantine, StoreError, StoreErrorKind};
 #[cfg(feature = "outbox")]

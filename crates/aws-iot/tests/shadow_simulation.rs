@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use aws_iot::shadow::{Delta, ErrorKind, Options, ShadowClient, ShadowError, ShadowId, Update, Value};
 use aws_iot::{Client, Message, QoS, Version};
-use cloud::{Cloud, secs, settle};
+use cloud::{Cloud, pass, secs, settle};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// SplitMix64: the same numbers for the same seed.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ async fn run(seed: u64) {
             tokio::spawn(async move {
                 for _ in 0..12 {
                     operation(&mut random, &client, &shadow, &account).await;
-                    sleep(random.millis(800)).await;
+                    pass(random.millis(800)).await;
                 }
             })
         })
@@ -109,7 +109,7 @@ async fn run(seed: u64) {
     cloud.rules(|rules| rules.requests_per_second = u32::MAX);
     cloud.back();
     timeout(secs(600), client.online()).await.expect("the network is back").unwrap();
-    sleep(secs(60)).await;
+    pass(secs(60)).await;
 
     check(&cloud, &account.lock().unwrap());
     let kept = cloud.subscriptions();
@@ -230,12 +230,12 @@ async fn faults(mut random: Random, cloud: Cloud) {
     let tails = ["get/accepted", "update/rejected", "update/delta", "update/accepted"];
     let mut delay = secs(0);
     loop {
-        sleep(random.millis(2_000)).await;
+        pass(random.millis(2_000)).await;
         match random.below(8) {
             0 => cloud.cut(),
             1 => {
                 cloud.outage();
-                sleep(random.millis(10_000)).await;
+                pass(random.millis(10_000)).await;
                 cloud.back();
             }
             2 => {
@@ -245,7 +245,7 @@ async fn faults(mut random: Random, cloud: Cloud) {
             3 => {
                 // A service answers in order: nothing new before the late answers are out.
                 cloud.serve(false);
-                sleep(delay).await;
+                pass(delay).await;
                 delay = secs(0);
                 cloud.rules(|rules| rules.answer_delay = delay);
                 cloud.serve(true);

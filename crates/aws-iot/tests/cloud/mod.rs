@@ -365,5 +365,10 @@ pub(crate) fn lamp() -> ShadowId {
 
 /// Lets everything happen that happens without the clock.
 pub(crate) async fn settle() {
-    let _ = timeout(Duration::from_millis(1), pending::<()>()).await;
+    pass(Duration::from_millis(1)).await;
+}
+
+/// Lets so much time pass on the paused clock.
+pub(crate) async fn pass(time: Duration) {
+    let _ = timeout(time, pending::<()>()).await;
 }
