@@ -5,10 +5,16 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-/// The guide's examples, as well.
+/// The guides' examples, as well.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/writing-a-layer.md")]
-mod guide {}
+mod guides {
+    #[doc = include_str!("../../docs/migrating-from-python.md")]
+    mod migrating {}
+    #[doc = include_str!("../../docs/shadows.md")]
+    mod shadows {}
+    #[doc = include_str!("../../docs/writing-a-layer.md")]
+    mod writing_a_layer {}
+}
 
 mod connection;
 mod interrupt;
