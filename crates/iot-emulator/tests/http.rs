@@ -236,6 +236,9 @@ async fn a_body_is_bounded_in_size_whether_it_says_so_or_not() {
         assert_eq!(reply.status, 413, "{reply:?}");
         assert!(stream.read_u8().await.is_err(), "closed");
     }
+    let broken = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n";
+    let reply = exchange(&mut plain_stream(&emulator).await, broken).await.unwrap();
+    assert_eq!((reply.status, reply.header("connection")), (400, Some("close")), "{reply:?}");
 }
 
 #[tokio::test]
@@ -247,6 +250,9 @@ async fn who_takes_too_long_for_a_head_or_a_body_is_given_up() {
     slow.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
     let mut body = plain_stream(&emulator).await;
     body.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+    let mut document = plain_stream(&emulator).await;
+    let head = "POST /things/lamp/shadow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf";
+    document.write_all(head.as_bytes()).await.unwrap();
     let mut idle = plain_stream(&emulator).await;
     let request = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n";
     assert_eq!(exchange(&mut idle, request).await.unwrap().status, 404);
@@ -258,8 +264,10 @@ async fn who_takes_too_long_for_a_head_or_a_body_is_given_up() {
         let mut rest = Vec::new();
         let _ = slow.read_to_end(&mut rest).await;
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"));
-        assert_eq!(common::http::reply(&mut body).await.unwrap().status, 408);
-        assert!(body.read_u8().await.is_err());
+        for mut stream in [body, document] {
+            assert_eq!(common::http::reply(&mut stream).await.unwrap().status, 408);
+            assert!(stream.read_u8().await.is_err());
+        }
         assert!(idle.read_u8().await.is_err());
     };
     assert!(tokio::time::timeout(in_time, all).await.is_ok());

@@ -10,6 +10,8 @@ use common::http::{Reply, exchange, now, plain_stream};
 use common::{Tls, connected};
 use iot_emulator::shadow::{Rules, ShadowId};
 use iot_emulator::{AwsCredentials, Emulator};
+use iot_transport::SigV4;
+use iot_transport::credentials::Credentials;
 use mqtt_codec::Version;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
@@ -60,11 +62,15 @@ fn date(later: i64) -> String {
 }
 
 async fn ask(emulator: &Emulator, method: &str, target: &str, headers: &str, body: &str) -> Reply {
-    let len = body.len();
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n{headers}\r\n{body}"
-    );
+    let request = request(method, target, headers, body.as_bytes());
     exchange(&mut plain_stream(emulator).await, request).await.unwrap()
+}
+
+fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let len = body.len();
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 async fn ask_signed(emulator: &Emulator, method: &str, target: &str, body: &str) -> Reply {
@@ -137,7 +143,11 @@ async fn rejections_have_the_names_of_the_rest_api() {
     }
     let too_much = "x".repeat(200_000);
     let reply = ask(&emulator, "POST", "/things/lamp/shadow", "", &too_much).await;
-    assert_eq!(reply.status, 413);
+    let kind = Some("RequestEntityTooLargeException:");
+    assert_eq!(
+        (reply.status, reply.header("x-amzn-errortype"), reply.header("connection")),
+        (413, kind, Some("close"))
+    );
 }
 
 #[tokio::test]
@@ -159,7 +169,24 @@ async fn the_named_shadows_of_a_thing_are_listed_in_pages() {
     assert_eq!(all["results"].as_array().unwrap().len(), 30);
     let none = ask_signed(&emulator, "GET", "/api/things/shadow/ListNamedShadowsForThing/nobody", "").await;
     assert_eq!(none.json()["results"], json!([]));
-    for wrong in ["pageSize=0", "pageSize=101", "pageSize=x", "nextToken=zz", "nextToken=f", "nextToken=ff"] {
+    let page = ask_signed(&emulator, "GET", &format!("{LIST}?pageSize=1"), "").await.json();
+    assert_eq!(page["results"], json!(["s00"]));
+    for wrong in [
+        "pageSize=",
+        "pageSize=-1",
+        "pageSize=0",
+        "pageSize=101",
+        "pageSize=x",
+        "pageSize=1&pageSize=1",
+        "nextToken=",
+        "nextToken=zz",
+        "nextToken=f",
+        "nextToken=ff",
+        "nextToken=%2Bf",
+        // `a b` and `é`, which no shadow is called.
+        "nextToken=612062",
+        "nextToken=c3a9",
+    ] {
         assert_eq!(ask_signed(&emulator, "GET", &format!("{LIST}?{wrong}"), "").await.status, 400, "{wrong}");
     }
     assert_eq!(ask_signed(&emulator, "POST", LIST, "").await.status, 405);
@@ -184,6 +211,64 @@ async fn a_certificate_opens_the_https_port_until_it_is_taken_back() {
     assert_eq!((reply.status, reply.json()["message"].as_str()), (403, Some("Missing Authentication Token")));
     emulator.deactivate_certificate(&credentials).unwrap();
     assert_eq!(get().await.status, 403);
+}
+
+#[tokio::test]
+async fn all_requests_go_on_one_connection_with_a_certificate() {
+    let emulator = emulator().await;
+    let tls = Tls { port: emulator.https_port(), ..Tls::with(emulator.credentials()) };
+    let mut stream = tls.connect(&emulator).await.unwrap();
+    let mut ask = async |method: &str, target: &str, headers: &str, body: &[u8]| {
+        exchange(&mut stream, request(method, target, headers, body)).await.unwrap()
+    };
+    let target = "/things/a%3Ab/shadow?name=c%66g";
+    let made = ask("POST", target, "", br#"{"state":{"reported":{"on":true}}}"#).await;
+    assert_eq!((made.status, &made.json()["version"]), (200, &json!(1)));
+    assert_eq!(emulator.shadows().await, [ShadowId::new("a:b", Some("cfg")).unwrap()]);
+    let not_text = ask("POST", target, "", b"{\"state\":{\"reported\":{\"a\":\"\xff\"}}}").await;
+    let kind = Some("UnsupportedDocumentEncodingException:");
+    assert_eq!((not_text.status, not_text.header("x-amzn-errortype")), (415, kind));
+    let read = ask("GET", target, "", b"").await.json();
+    assert_eq!(read["state"], json!({"reported": {"on": true}}));
+    let list = ask("GET", "/api/things/shadow/ListNamedShadowsForThing/a:b", "", b"").await.json();
+    assert_eq!(list["results"], json!(["cfg"]));
+    // Who signs has to sign well, whatever the certificate.
+    let refused = ask("DELETE", target, "Authorization: AWS4-HMAC-SHA256 Signature=0\r\n", b"").await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(ask("DELETE", target, "", b"").await.status, 200);
+    assert_eq!(ask("DELETE", target, "", b"").await.status, 404);
+    for target in ["/things/a/b/shadow", "/things/a%2Fb/shadow", "/things/a+b/shadow", "/things/a%c3/shadow"]
+    {
+        let reply = ask("GET", target, "", b"").await;
+        let kind = Some("InvalidRequestException:");
+        assert_eq!((reply.status, reply.header("x-amzn-errortype")), (400, kind), "{target}");
+    }
+    assert_eq!(ask("GET", "/things/shadow", "", b"").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_signature_will_do_on_the_https_port_in_a_header_or_in_the_query() {
+    let emulator = emulator().await;
+    let tls = Tls { port: emulator.https_port(), identity: None, ..Tls::with(emulator.credentials()) };
+    let mut stream = tls.connect(&emulator).await.unwrap();
+    let (target, body) = ("/things/lamp/shadow", r#"{"state":{"desired":{"a":1}}}"#);
+    let headers = signed(&emulator.aws_credentials(), &date(0), "POST", target, body);
+    let made = exchange(&mut stream, request("POST", target, &headers, body.as_bytes())).await.unwrap();
+    assert_eq!(made.status, 200);
+    let AwsCredentials { access_key_id, secret_access_key, .. } = emulator.aws_credentials();
+    let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "test");
+    let signer = SigV4::new(credentials.clone()).region("us-east-1");
+    let url = signer.presigned_url("localhost", target, &credentials, now()).unwrap();
+    let target = url.strip_prefix("wss://localhost").unwrap();
+    // Signed for a get, without a body.
+    for (method, body, status) in
+        [("GET", "", 200), ("POST", body, 403), ("DELETE", "", 403), ("GET", body, 403)]
+    {
+        let reply = exchange(&mut stream, request(method, target, "", body.as_bytes())).await.unwrap();
+        assert_eq!(reply.status, status, "{method} {body}");
+    }
+    let changed = target.replace("lamp", "lamq");
+    assert_eq!(exchange(&mut stream, request("GET", &changed, "", b"")).await.unwrap().status, 403);
 }
 
 #[tokio::test]

@@ -28,6 +28,11 @@ pub(super) fn parse_basic(text: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(days * DAY + hour * 3_600 + minute * 60 + second))
 }
 
+/// The same, written. What is before 1970 or after 9999 becomes the nearest that is not.
+pub(super) fn basic(at: SystemTime) -> String {
+    iso_8601(at).replace(['-', ':'], "")
+}
+
 /// `2018-01-18T09:18:06Z`. What is before 1970 or after 9999 becomes the nearest that is not.
 pub(crate) fn iso_8601(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(253_402_300_799);
@@ -77,6 +82,7 @@ mod tests {
         ] {
             assert_eq!(parse_basic(basic), Some(at(seconds)), "{basic}");
             assert_eq!(iso_8601(at(seconds)), extended);
+            assert_eq!(super::basic(at(seconds)), basic);
         }
         assert_eq!(iso_8601(at(u64::MAX / 4)), "9999-12-31T23:59:59Z");
         assert_eq!(iso_8601(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");

@@ -220,8 +220,9 @@ impl Shadows {
     /// The document of a shadow, as an answer to a request.
     ///
     /// # Errors
-    /// [`Rejection`]: there is none, or there were too many requests.
+    /// [`Rejection`]: there is none, its name is not allowed, or there were too many requests.
     pub fn get(&mut self, now: Time, id: &ShadowId) -> Result<String, Rejection> {
+        self.check_name(id)?;
         Ok(self.answer(now, id, Asked::Get, b"")?.answer)
     }
 
@@ -236,9 +237,15 @@ impl Shadows {
     /// Deletes a shadow and publishes that to MQTT clients.
     ///
     /// # Errors
-    /// [`Rejection`]: there is none, or there were too many requests.
+    /// [`Rejection`]: there is none, its name is not allowed, or there were too many requests.
     pub fn delete(&mut self, now: Time, id: &ShadowId) -> Result<String, Rejection> {
         self.by_http(now, id, Asked::Delete, b"")
+    }
+
+    /// By MQTT, a topic with such a name is none of the service's.
+    fn check_name(&self, id: &ShadowId) -> Result<(), Rejection> {
+        let refused = !self.rules.dollar_names && id.name.as_ref().is_some_and(|name| name.contains('$'));
+        if refused { Err(Rejection::shadow_name()) } else { Ok(()) }
     }
 
     fn by_http(
@@ -248,6 +255,7 @@ impl Shadows {
         asked: Asked,
         request: &[u8],
     ) -> Result<String, Rejection> {
+        self.check_name(id)?;
         let Outcome { answer, others } = self.answer(now, id, asked, request)?;
         let accepted = self.rules.http_publishes_accepted.then(|| answer.clone());
         self.publish_accepted(id, asked, accepted, others, None);

@@ -41,6 +41,10 @@ impl Rejection {
         Self::bad("Invalid thing name", None)
     }
 
+    pub(super) fn shadow_name() -> Self {
+        Self::bad("Invalid shadow name", None)
+    }
+
     pub(super) fn missing(id: &ShadowId, rules: &Rules, token: Option<String>) -> Self {
         let ShadowId { thing, name } = id;
         let which = match name {

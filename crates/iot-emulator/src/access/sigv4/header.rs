@@ -1,11 +1,14 @@
 //! A signature in the header `Authorization`.
 
+use std::borrow::Cow;
+use std::time::SystemTime;
+
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HeaderName};
+use hyper::header::{self, AUTHORIZATION, HeaderName};
 use ring::digest::{SHA256, digest};
 
 use super::{HMAC_SHA256, Place, Refusal, Signature, from_hex, hex, scope_of};
-use crate::access::date::parse_basic;
+use crate::access::date::{basic, parse_basic};
 
 const DATE: &str = "x-amz-date";
 const TOKEN: &str = "x-amz-security-token";
@@ -31,7 +34,7 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, body: &[u8]) -> Result<Signature<
     let (key, scope) = scope_of(find("Credential")?).ok_or(Refusal::Authorization("Credential"))?;
     let signed_headers = find("SignedHeaders")?;
     let bytes = from_hex(find("Signature")?).ok_or(Refusal::Authorization("Signature"))?;
-    let date = one(headers, DATE)?.ok_or(Refusal::HeaderMissing(DATE.to_owned()))?;
+    let (date, signed_at) = date_of(headers)?;
     let unsigned = headers
         .keys()
         .map(HeaderName::as_str)
@@ -49,12 +52,29 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, body: &[u8]) -> Result<Signature<
         key,
         scope,
         date,
-        signed_at: parse_basic(date).ok_or(Refusal::DateForm)?,
+        signed_at,
         expires: None,
         signed_headers,
         bytes,
         token: one(headers, TOKEN)?,
     })
+}
+
+/// The date as it is signed: that of `x-amz-date`, or else of `date`, which may be a date as HTTP has it. It is part of
+/// what the signature is made over, so `date` need not be among the signed headers.
+fn date_of(headers: &HeaderMap) -> Result<(Cow<'_, str>, SystemTime), Refusal> {
+    let own = one(headers, DATE)?;
+    let text = match own {
+        Some(text) => text,
+        None => one(headers, header::DATE.as_str())?.ok_or(Refusal::HeaderMissing(DATE.to_owned()))?,
+    };
+    if let Some(at) = parse_basic(text) {
+        return Ok((text.into(), at));
+    }
+    match httpdate::parse_http_date(text) {
+        Ok(at) if own.is_none() => Ok((basic(at).into(), at)),
+        _ => Err(Refusal::DateForm),
+    }
 }
 
 /// A header that is there at most once.
@@ -218,5 +238,36 @@ mod tests {
             .and("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
             .with("authorization", |value| value.replace("x-amz-date", "x-amz-content-sha256;x-amz-date"));
         assert_eq!(hashed.verify(), Err(Refusal::ContentHash));
+    }
+
+    #[test]
+    fn the_date_is_that_of_x_amz_date_or_else_of_date() {
+        let dated = |value: &str, signature: &str| {
+            let mut request = request(("GET", "/things/a%3Ab/shadow", "name=cfg"), b"", None, signature);
+            request.headers.retain(|(name, _)| *name != "x-amz-date");
+            let signed = |value: &str| value.replace("host;x-amz-date", "date;host");
+            request.and("date", value).with("authorization", signed)
+        };
+        let basic =
+            dated("20240115T120000Z", "99bc75f4877f899c79fdab11291eba1e5f543f7ef6136177a4ef27ddc367edfa");
+        let http = dated(
+            "Mon, 15 Jan 2024 12:00:00 GMT",
+            "1a6b0758cd37af2281f7769495740c505f4b94d768f0f2ea64b77600748b6191",
+        );
+        for request in [&basic, &http] {
+            assert_eq!(request.verify(), Ok(()));
+            assert_eq!(request.verify_at(Duration::from_secs(301)), Err(Refusal::Expired));
+        }
+        let second = http.with("date", |_| "Mon, 15 Jan 2024 12:00:01 GMT".into());
+        assert_eq!(second.verify(), Err(Refusal::Signature));
+        let day = http.with("date", |_| "Tue, 16 Jan 2024 12:00:00 GMT".into());
+        assert_eq!(day.verify(), Err(Refusal::ScopeDate));
+        for date in ["", "2024-01-15T12:00:00Z", "Mon, 15 Jan 2024 25:00:00 GMT", "20240115T120000Z, x"] {
+            assert_eq!(http.with("date", |_| date.into()).verify(), Err(Refusal::DateForm), "{date}");
+        }
+        assert_eq!(basic.and("date", "20240115T120000Z").verify(), Err(Refusal::HeaderForm("date")));
+        assert_eq!(get().and("date", "Tue, 16 Jan 2024 12:00:00 GMT").verify(), Ok(()), "not looked at");
+        let wrong = get().with("x-amz-date", |_| "Mon, 15 Jan 2024 12:00:00 GMT".into());
+        assert_eq!(wrong.verify(), Err(Refusal::DateForm));
     }
 }

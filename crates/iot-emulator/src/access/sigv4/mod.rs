@@ -9,6 +9,7 @@ mod header;
 mod query;
 mod refusal;
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use hyper::HeaderMap;
@@ -32,7 +33,7 @@ const TOKEN: &str = "X-Amz-Security-Token";
 
 const HMAC_SHA256: &str = "AWS4-HMAC-SHA256";
 
-/// What WebSocket connections are signed for. `iotdata` is what the first SDK for Python says.
+/// What WebSocket connections and requests for shadows are signed for. `iotdata` is what the first SDK for Python says.
 const SERVICES: [&str; 2] = ["iotdevicegateway", "iotdata"];
 
 /// The longest that a signature can be made for: a week.
@@ -69,7 +70,8 @@ struct Signature<'a> {
     key: &'a str,
     /// `20240115/us-east-1/iotdevicegateway/aws4_request`
     scope: [&'a str; 4],
-    date: &'a str,
+    /// In the form that is signed.
+    date: Cow<'a, str>,
     signed_at: SystemTime,
     expires: Option<Duration>,
     signed_headers: &'a str,
@@ -108,12 +110,7 @@ impl Verifier {
         self.check_scope(&signature)?;
         self.check_time(&signature, now)?;
         let credentials = find(signature.key).ok_or(Refusal::UnknownKey)?;
-        let [date, region, service, end] = signature.scope;
-        let key =
-            hmac::Key::new(hmac::HMAC_SHA256, format!("AWS4{}", credentials.secret_access_key).as_bytes());
-        let key = [date, region, service, end].into_iter().fold(key, |key, part| {
-            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref())
-        });
+        let key = signing_key(&credentials.secret_access_key, signature.scope);
         let signed_with = |token_too| signature.is_good(request, &key, token_too);
         if !signed_with(false)? {
             let in_query = signature.place == Place::Query;
@@ -179,7 +176,7 @@ impl<'a> Signature<'a> {
             place: Place::Query,
             key,
             scope,
-            date,
+            date: date.into(),
             signed_at: parse_basic(date).ok_or(Refusal::Malformed(DATE))?,
             expires,
             signed_headers: need(SIGNED_HEADERS)?,
@@ -206,7 +203,7 @@ impl<'a> Signature<'a> {
             let canonical =
                 format!("{method}\n{path}\n{query}\n{headers}\n{}\n{payload}", self.signed_headers);
             let hash = hex(digest(&SHA256, canonical.as_bytes()).as_ref());
-            let (date, scope) = (self.date, self.scope.join("/"));
+            let (date, scope) = (&self.date, self.scope.join("/"));
             let to_sign = format!("{HMAC_SHA256}\n{date}\n{scope}\n{hash}");
             if hmac::verify(key, to_sign.as_bytes(), &self.bytes).is_ok() {
                 return Ok(true);
@@ -222,6 +219,14 @@ fn scope_of(credential: &str) -> Option<(&str, [&str; 4])> {
     let key = parts.next()?;
     let scope = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
     parts.next().is_none().then_some((key, scope))
+}
+
+/// A key for one scope: the secret, signed over with each part of it.
+fn signing_key(secret: &str, scope: [&str; 4]) -> hmac::Key {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, format!("AWS4{secret}").as_bytes());
+    scope
+        .into_iter()
+        .fold(key, |key, part| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()))
 }
 
 /// Temporary credentials come with their token, others without.
@@ -266,3 +271,5 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -67,13 +67,13 @@ impl fmt::Display for Refusal {
                  X-Amz-Security-Token must not be signed.",
             ),
             Self::TokenMissing => {
-                f.write_str("The query string lacks X-Amz-Security-Token, which belongs to temporary credentials.")
+                f.write_str("The request lacks X-Amz-Security-Token, which belongs to temporary credentials.")
             }
             Self::Authorization(name) => {
                 write!(f, "Authorization header requires '{name}' parameter, once and in the right form.")
             }
             Self::HeaderForm(name) => write!(f, "The header {name} is there more than once, or is no text."),
-            Self::DateForm => f.write_str("The header x-amz-date does not have the form 20240115T120000Z."),
+            Self::DateForm => f.write_str("The date of the request does not have the form 20240115T120000Z."),
             Self::NotSigned(name) => write!(f, "'{name}' must be a 'SignedHeader' in the AWS Signature."),
             Self::ContentHash => {
                 f.write_str("The header x-amz-content-sha256 is not the SHA-256 of the body that arrived.")

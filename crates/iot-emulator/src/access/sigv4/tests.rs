@@ -321,7 +321,6 @@ fn every_reason_has_its_sentence() {
         Refusal::Service,
         Refusal::NotYetCurrent,
         Refusal::Expired,
-        Refusal::UnknownKey,
         Refusal::NoHost,
         Refusal::HostNotSigned,
         Refusal::SignedHeaders,
@@ -329,7 +328,13 @@ fn every_reason_has_its_sentence() {
         Refusal::Signature,
         Refusal::TokenSigned,
         Refusal::TokenMissing,
+        Refusal::Token,
         Refusal::CredentialsExpired,
+        Refusal::Authorization("Signature"),
+        Refusal::HeaderForm("date"),
+        Refusal::DateForm,
+        Refusal::NotSigned("x-amz-meta".into()),
+        Refusal::ContentHash,
     ];
     let sentences: std::collections::BTreeSet<String> = reasons.iter().map(ToString::to_string).collect();
     assert_eq!(sentences.len(), reasons.len());

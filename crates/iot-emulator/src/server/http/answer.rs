@@ -49,8 +49,8 @@ impl Failure {
     }
 
     /// After which the connection is closed: what the client still sends is not read.
-    pub(super) fn closing(status: StatusCode, message: &str) -> Self {
-        Self::new(status, "InvalidRequestException", message).with(CONNECTION, "close")
+    pub(super) fn closing(status: StatusCode, kind: &'static str, message: &str) -> Self {
+        Self::new(status, kind, message).with(CONNECTION, "close")
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {

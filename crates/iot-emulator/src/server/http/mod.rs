@@ -1,4 +1,4 @@
-//! The HTTP side of the service: the request for a WebSocket, and where temporary credentials come from.
+//! The HTTP side of the service: the request for a WebSocket, shadows, and where temporary credentials come from.
 
 mod answer;
 mod cognito;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -128,15 +128,21 @@ async fn route(
     Err(Failure::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", "There is nothing here."))
 }
 
-/// A whole body, unless it is too large or takes too long.
+/// A whole body, unless it is too large, broken, or takes too long.
 async fn read(body: Incoming, max: usize) -> Result<Bytes, Failure> {
-    let too_large = "The body is too large, or was not sent to its end.";
+    let too_large = || {
+        let kind = "RequestEntityTooLargeException";
+        Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, kind, "The body is too large.")
+    };
+    let invalid =
+        |status, message: &'static str| Failure::closing(status, "InvalidRequestException", message);
     if body.size_hint().lower() > max as u64 {
-        return Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large));
+        return Err(too_large());
     }
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await {
-        Err(_) => Err(Failure::closing(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
-        Ok(Err(_)) => Err(Failure::closing(StatusCode::PAYLOAD_TOO_LARGE, too_large)),
+        Err(_) => Err(invalid(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(invalid(StatusCode::BAD_REQUEST, "The body was not sent to its end.")),
         Ok(Ok(body)) => Ok(body.to_bytes()),
     }
 }

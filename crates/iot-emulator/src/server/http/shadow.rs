@@ -144,12 +144,12 @@ fn token_of(name: &str) -> String {
     name.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The name in a token, which has to be one that a shadow can have.
 fn name_of(token: &str) -> Result<String, Failure> {
     let (pairs, rest) = token.as_bytes().as_chunks::<2>();
-    let bytes: Option<Vec<u8>> =
-        pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-    bytes
-        .filter(|_| rest.is_empty())
-        .and_then(|bytes| String::from_utf8(bytes).ok())
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let name: Option<String> =
+        pairs.iter().map(|[high, low]| char::from_u32(digit(*high)? << 4 | digit(*low)?)).collect();
+    name.filter(|name| rest.is_empty() && ShadowId::new("thing", Some(name)).is_some())
         .ok_or_else(|| Failure::bad_request("nextToken is not one that was given."))
 }

@@ -100,6 +100,15 @@ fn names_with_a_dollar_are_names_or_not() {
     for names in [true, false] {
         let mut service = Service::with(|rules| rules.dollar_names = names);
         assert_eq!(service.shadows.published(service.now, CLIENT, topic, b""), names);
+        let id = ShadowId::new("T", Some("$package")).unwrap();
+        let answers = [
+            service.shadows.update(service.now, &id, br#"{"state":{}}"#),
+            service.shadows.get(service.now, &id),
+            service.shadows.delete(service.now, &id),
+        ];
+        for answer in answers {
+            assert_eq!(answer.map_err(|rejection| rejection.code).err(), (!names).then_some(400));
+        }
     }
 }
 
