@@ -32,7 +32,11 @@ async fn talk(shadow: &ShadowClient, count: Option<u64>) -> Result<(), Failure> 
     say(format_args!("Listening to the deltas of {}.", shadow.id().thing))?;
     let mut seen = 0;
     while count.is_none_or(|count| seen < count) {
-        let Some(delta) = deltas.next().await else { break };
+        let Some(delta) = deltas.next().await else {
+            return Err(Failure::Failed(
+                "the subscription of the deltas has ended: is it allowed?".to_owned(),
+            ));
+        };
         seen += 1;
         say("++++++++DELTA++++++++++")?;
         match delta.state.get("property") {

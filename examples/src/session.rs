@@ -28,12 +28,14 @@ pub async fn session<L: Layers>(
         }
     }
     .await;
-    client.disconnect().await?;
+    let left = client.disconnect().await;
     if let Some(emulator) = emulator {
         // If it wrote any: nobody is to take them for those of an emulator that runs.
         let files = CredentialFiles::in_directory(&CredentialFiles::usual_directory(emulator.port()));
         emulator.shutdown().await;
         files.remove();
     }
-    result.and_then(|()| say("Disconnected."))
+    result?;
+    left?;
+    say("Disconnected.")
 }

@@ -142,13 +142,12 @@ async fn a_burst_of_deltas_is_applied_once_with_the_last_one() {
     let (running, applied) = (sync.clone(), Arc::clone(&seen));
     let _running = tokio::spawn(async move {
         running
-            .run_with(|mut lamp, delta| {
+            .run_with(|_, delta| {
                 let level = delta.state["level"].as_u64().unwrap();
                 applied.lock().unwrap().push(level);
                 async move {
                     sleep(secs(10)).await; // a motor
-                    lamp.level = level.try_into().unwrap();
-                    lamp
+                    move |lamp: &mut Lamp| lamp.level = level.try_into().unwrap()
                 }
             })
             .await

@@ -12,7 +12,8 @@ use serde::Deserialize;
 #[non_exhaustive]
 pub struct Rejection {
     /// As HTTP has them: 400 for what is wrong with the request, 401, 403, 404 when there is no such shadow, 409 when its
-    /// version is another one, 413 too large, 415 no UTF-8, 429 too many requests, 500 a failure of the service.
+    /// version is another one, 413 too large, 415 no UTF-8, 429 too many requests, 500 a failure of the service. 0: the
+    /// refusal could not be read.
     pub code: u16,
     /// Words for people.
     #[serde(default)]

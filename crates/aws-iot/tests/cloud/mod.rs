@@ -45,6 +45,8 @@ struct World {
     network: bool,
     /// Whether requests are answered by the shadows.
     serves: bool,
+    /// Publishes are lost on their way.
+    deaf: bool,
     /// What clients published: the topic and the payload.
     published: Vec<(String, Value)>,
     subscribed: Vec<Vec<String>>,
@@ -67,6 +69,7 @@ impl Cloud {
             next: 1,
             network: true,
             serves: true,
+            deaf: false,
             published: Vec::new(),
             subscribed: Vec::new(),
             unsubscribed: Vec::new(),
@@ -131,6 +134,9 @@ impl Cloud {
             while read.read_buf(&mut buffer).await.is_ok_and(|len| len > 0) {
                 while let Some(packet) = codec.decode(&mut buffer).unwrap() {
                     self.with(|world, now| {
+                        if world.deaf && matches!(packet, Packet::Publish(_)) {
+                            return;
+                        }
                         world.note(&packet);
                         world.broker.handle(now.uptime, id, packet);
                     });
@@ -198,6 +204,15 @@ impl Cloud {
 
     pub(crate) fn deny_subscribe(&self, filter: &str) {
         self.with(|world, _| world.broker.policy_mut().deny_subscribe.push(filter.try_into().unwrap()));
+    }
+
+    pub(crate) fn deny_publish(&self, topic: &str) {
+        self.with(|world, _| world.broker.policy_mut().deny_publish.push(topic.try_into().unwrap()));
+    }
+
+    /// Whether what clients publish is lost on its way.
+    pub(crate) fn deaf(&self, deaf: bool) {
+        self.with(|world, _| world.deaf = deaf);
     }
 
     /// From now on nobody answers requests but the test.

@@ -81,6 +81,10 @@ struct State {
     lagging: bool,
     /// Nobody wants to know: what comes is taken and thrown away.
     muted: bool,
+    /// Each message makes those before it obsolete: without room the oldest goes, and nothing waits beyond the capacity.
+    newest: bool,
+    /// How many went that way.
+    skipped: u64,
 }
 
 /// One subscriber's queue.
@@ -98,7 +102,15 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(capacity: usize, waiting: usize, manual: bool) -> Self {
-        let state = State { queue: VecDeque::new(), waker: None, closed: None, lagging: false, muted: false };
+        let state = State {
+            queue: VecDeque::new(),
+            waker: None,
+            closed: None,
+            lagging: false,
+            muted: false,
+            newest: false,
+            skipped: 0,
+        };
         Self { state: Mutex::new(state), capacity: capacity.max(1), waiting, manual }
     }
 
@@ -118,6 +130,10 @@ impl Inbox {
         let mut state = self.lock();
         if state.closed.is_some() || state.muted {
             return true;
+        }
+        if state.newest && state.queue.len() >= self.capacity {
+            state.queue.pop_front();
+            state.skipped += 1;
         }
         let has_room = state.queue.len() < self.capacity;
         let unaccepted = match unaccepted {
@@ -212,6 +228,16 @@ impl Inbox {
         let queue = if muted { std::mem::take(&mut state.queue) } else { VecDeque::new() };
         drop(state);
         drop(queue);
+    }
+
+    /// From now on the oldest message goes when there is no room.
+    pub(super) fn keep_newest(&self) {
+        self.lock().newest = true;
+    }
+
+    /// How many went.
+    pub(super) fn skipped(&self) -> u64 {
+        self.lock().skipped
     }
 
     /// No more messages; those that wait can still be read.

@@ -2,15 +2,16 @@
 
 mod desk;
 mod error;
+mod opening;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_codec::{Property, TopicFilter, Version};
+use mqtt_codec::{Property, QoS, TopicFilter, Version};
 use tokio::time::timeout;
 
 use super::handle::Client;
@@ -18,8 +19,10 @@ use super::stats::Status;
 use super::subscription::SubscribeOptions;
 use crate::error::OpError;
 use crate::message::Message;
+use crate::stage::Connected;
 use desk::Desk;
 pub use error::RequestError;
+use opening::Opening;
 
 /// A way to ask: the topics on which answers come, and the token in each that says which request it is for. Clones share
 /// it.
@@ -57,10 +60,17 @@ struct Inner {
     options: SubscribeOptions,
     token_of: TokenOf,
     keep: bool,
-    /// The subscription while somebody uses it. Locked while it is being made: those who come meanwhile wait for it.
-    desk: tokio::sync::Mutex<Weak<Desk>>,
+    place: Mutex<Place>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// The subscription while somebody uses it.
+    desk: Weak<Desk>,
+    /// While it is being made.
+    opening: Weak<Opening>,
     /// The same, kept from going.
-    kept: Mutex<Option<Arc<Desk>>>,
+    kept: Option<Arc<Desk>>,
 }
 
 /// Which request an answer is for; `None`: for none, it is ignored.
@@ -79,7 +89,8 @@ impl Request {
     /// A request whose answer will have this `token`, which no other one under way may have. All of it is over after
     /// `within`: room, subscription and answer.
     ///
-    /// The message is neither queued nor sent again. In MQTT 5 it expires by then, unless it says otherwise.
+    /// The message is neither queued nor sent again: in a session that outlives its connection it goes out at QoS 0 for that, so
+    /// that a refusal of it is not told. In MQTT 5 it expires by then, unless it says otherwise.
     pub fn new(message: Message, token: impl Into<Bytes>, within: Duration) -> Self {
         Self { message, token: token.into(), within, wait_for_connection: false }
     }
@@ -109,11 +120,10 @@ impl Requests {
         Ok(Self(Arc::new(Inner {
             client: client.clone(),
             answers: answers.into_iter().map(F::try_into).collect::<Result<_, _>>()?,
-            options: SubscribeOptions::new(mqtt_codec::QoS::AtLeastOnce),
+            options: SubscribeOptions::new(QoS::AtLeastOnce),
             token_of,
             keep: false,
-            desk: tokio::sync::Mutex::default(),
-            kept: Mutex::default(),
+            place: Mutex::default(),
         })))
     }
 
@@ -128,8 +138,7 @@ impl Requests {
             options: *options,
             token_of: *token_of,
             keep,
-            desk: tokio::sync::Mutex::default(),
-            kept: Mutex::default(),
+            place: Mutex::default(),
         }))
     }
 
@@ -148,10 +157,10 @@ impl Requests {
 
     async fn exchange(&self, request: Request) -> Result<Message, RequestError> {
         let client = &self.0.client;
-        let version = self.version(request.wait_for_connection).await?;
+        let connected = self.connected(request.wait_for_connection).await?;
         let desk = self.desk().await?;
         let mut answer = pin!(Desk::wait(desk, request.token)?);
-        let message = in_time(request.message, version, request.within);
+        let message = in_time(request.message, &connected, request.within);
         let ack = client.publish_first(message).await.map_err(|_| RequestError::Closed)?;
         let mut ack = pin!(ack);
         let mut is_acked = false;
@@ -174,43 +183,81 @@ impl Requests {
         .await
     }
 
-    /// What is spoken on the connection, which is waited for or must be there.
-    async fn version(&self, wait: bool) -> Result<Version, RequestError> {
+    /// The connection, which is waited for or must be there.
+    async fn connected(&self, wait: bool) -> Result<Connected, RequestError> {
         if wait {
-            return self.0.client.online().await.map_err(|_| RequestError::Closed).map(|up| up.version);
+            return self.0.client.online().await.map_err(|_| RequestError::Closed);
         }
         match &*self.0.client.status().borrow() {
-            Status::Connected(connected) => Ok(connected.version),
+            Status::Connected(connected) => Ok(connected.clone()),
             _ => Err(RequestError::Offline),
         }
     }
 
     /// The subscription, which is made if there is none in force.
     async fn desk(&self) -> Result<Arc<Desk>, RequestError> {
-        let inner = &*self.0;
-        let mut present = inner.desk.lock().await;
-        if let Some(desk) = present.upgrade().filter(|desk| desk.is_open()) {
+        let opening = match self.0.present() {
+            Ok(desk) => return Ok(desk),
+            Err(opening) => opening,
+        };
+        poll_fn(|context| opening.poll(context)).await
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The subscription that is in force, or else the one that is being made.
+    fn present(self: &Arc<Self>) -> Result<Arc<Desk>, Arc<Opening>> {
+        let mut place = self.lock();
+        if let Some(desk) = place.desk.upgrade().filter(|desk| desk.is_open()) {
             return Ok(desk);
         }
-        let answers = inner.client.subscribe_all(inner.answers.iter().cloned(), inner.options).await;
-        let answers = answers.map_err(|error| match error {
-            OpError::Offline => RequestError::Offline,
-            OpError::Closed => RequestError::Closed,
-            error => RequestError::Subscribe(error),
-        })?;
-        let desk = Arc::new(Desk::new(answers, inner.token_of));
-        *present = Arc::downgrade(&desk);
-        if inner.keep {
-            *inner.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&desk));
+        if let Some(opening) = place.opening.upgrade() {
+            return Err(opening);
         }
-        Ok(desk)
+        // Not the whole of it: the subscription must not keep itself alive.
+        let inner = Arc::downgrade(self);
+        let (client, answers) = (self.client.clone(), self.answers.clone());
+        let (options, token_of) = (self.options, self.token_of);
+        let opening = Arc::new(Opening::new(async move {
+            let answers = client.subscribe_all(answers, options).await;
+            let answers = answers.map_err(|error| match error {
+                OpError::Offline => RequestError::Offline,
+                OpError::Closed => RequestError::Closed,
+                error => RequestError::Subscribe(error),
+            });
+            let desk = answers.map(|answers| Arc::new(Desk::new(answers, token_of)));
+            if let Some(inner) = inner.upgrade() {
+                inner.opened(desk.as_ref().ok());
+            }
+            desk
+        }));
+        place.opening = Arc::downgrade(&opening);
+        Err(opening)
+    }
+
+    fn opened(&self, desk: Option<&Arc<Desk>>) {
+        let mut place = self.lock();
+        // The next one that finds no subscription in force makes one.
+        place.opening = Weak::new();
+        if let Some(desk) = desk {
+            place.desk = Arc::downgrade(desk);
+            place.kept = self.keep.then(|| Arc::clone(desk));
+        }
     }
 }
 
 /// The message as a request: neither kept for later nor sent again, and worth nothing after its time.
-fn in_time(message: Message, version: Version, within: Duration) -> Message {
-    let message = message.queue(false).resend(false);
-    if version != Version::V5 || message.properties().message_expiry_interval().is_some() {
+fn in_time(message: Message, connected: &Connected, within: Duration) -> Message {
+    let mut message = message.queue(false).resend(false);
+    if connected.session_expiry > 0 {
+        // What a session that lives on has not seen acknowledged it must send again, however much later.
+        message = message.qos(QoS::AtMostOnce);
+    }
+    if connected.version != Version::V5 || message.properties().message_expiry_interval().is_some() {
         return message;
     }
     let seconds = within.as_secs().saturating_add(u64::from(within.subsec_nanos() > 0));

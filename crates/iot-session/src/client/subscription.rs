@@ -218,6 +218,21 @@ impl Messages {
         self.reader.0.mute(false);
     }
 
+    /// From now on the oldest message goes when there is no room for one more, instead of the newest, and none waits
+    /// unacknowledged: for messages each of which makes those before it obsolete. However slowly it is read, such a subscription
+    /// holds up nothing else. Has no effect with manual acknowledgement.
+    pub fn keep_newest(&self) {
+        if !self.reader.0.is_manual() {
+            self.reader.0.keep_newest();
+        }
+    }
+
+    /// How many messages have gone that way.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.reader.0.skipped()
+    }
+
     /// The next message, which is acknowledged by being taken; `None` at the end. Cancelling loses nothing.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|context| self.reader.0.poll_next(context)).await.map(|(message, _)| message)

@@ -35,6 +35,14 @@ pub async fn online(links: &Links) -> (Client, Server) {
     (client, server)
 }
 
+/// A client of a session that ends with its connection.
+pub async fn online_briefly(links: &Links) -> (Client, Server) {
+    let mut server = links.add(1 << 16);
+    let (client, _task) = start_with(options(Version::V5), Standard::default(), links, Config::default());
+    server.accept_from(&client, false).await;
+    (client, server)
+}
+
 /// Publishes one message for each number.
 pub async fn publishes(client: &Client, numbers: Range<u32>) -> Vec<Ack> {
     let mut acks = Vec::new();

@@ -41,8 +41,17 @@ pub struct Call<R> {
     outcome: Outcome<R>,
 }
 
-/// Reads an answer that is no rejection: the version of the shadow, if it has one from now on, and what is returned.
-pub(super) type Outcome<R> = fn(&[u8]) -> Result<(Option<Mark>, R), String>;
+/// Reads an answer that is no rejection: what it says of the shadow, and what is returned.
+pub(super) type Outcome<R> = fn(&[u8]) -> Result<(Told, R), String>;
+
+/// What an answer says of the shadow.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Told {
+    /// It has this version.
+    Has(Mark),
+    /// It had this version.
+    Had(Mark),
+}
 
 impl<R: Send + 'static> Call<R> {
     pub(super) fn new(shadow: &ShadowClient, action: Action, outcome: Outcome<R>) -> Self {
@@ -98,16 +107,17 @@ impl<R: Send + 'static> Call<R> {
             .await
             .map_err(|error| ShadowError::of_request(error, Some(token.clone())))?;
         if answer.topic().ends_with("/rejected") {
-            let rejection: Rejection =
-                parse(answer.payload()).map_err(|why| failed(ErrorKind::Unreadable(why)))?;
+            let unreadable = |why| Rejection { code: 0, message: why, timestamp: None };
+            let rejection: Rejection = parse(answer.payload()).unwrap_or_else(unreadable);
             if rejection.is_missing() {
                 inner.versions.reset();
             }
             return Err(failed(ErrorKind::Rejected(rejection)));
         }
-        let (mark, outcome) = outcome(answer.payload()).map_err(|why| failed(ErrorKind::Unreadable(why)))?;
-        if let Some(mark) = mark {
-            inner.versions.accepted(mark);
+        let (told, outcome) = outcome(answer.payload()).map_err(|why| failed(ErrorKind::Unreadable(why)))?;
+        match told {
+            Told::Has(mark) => inner.versions.accepted(mark),
+            Told::Had(mark) => inner.versions.gone(mark),
         }
         Ok(outcome)
     }

@@ -10,7 +10,7 @@ use iot_session::{Messages, OpError, QoS, Status, SubscribeOptions};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::error::{ErrorKind, ShadowError};
+use super::error::{ErrorKind, ShadowError, Strikes};
 use super::versions::{Mark, Seen};
 use super::{ShadowClient, wire};
 use crate::document::{Deleted, Delta, Shadow};
@@ -20,7 +20,8 @@ use crate::topic::{Action, Reply, ShadowTopic};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The deltas of a shadow, in order. Dropping it unsubscribes what nobody else uses.
+/// The deltas of a shadow, in order. Dropping it unsubscribes what nobody else uses. However slowly it is read, it holds up
+/// nothing else: the oldest deltas go then, since each has all that is desired.
 ///
 /// A delta is delivered if it is newer than the last one, and not older than the last version that was accepted; numbering
 /// begins anew when the shadow is deleted or found to be missing. After a reconnect without a session, messages may have
@@ -37,6 +38,15 @@ pub struct Deltas {
     catching_up: CatchingUp,
     wait: Duration,
     error: Option<ShadowError>,
+    strikes: Strikes,
+    /// It was refused in a way that trying again does not help.
+    refused: bool,
+    /// There was another connection since the document was asked for.
+    stale: bool,
+    /// How many messages had gone unread when that was looked at.
+    skipped: u64,
+    /// The client is closed: only what waits is left.
+    closed: bool,
 }
 
 enum CatchingUp {
@@ -52,8 +62,10 @@ pub(super) enum Event {
     Delta(Delta),
     /// The document was asked for: what is reported in it, and its delta if that is news.
     Document(Option<Value>, Option<Delta>),
-    /// It was deleted, or there is none.
-    Gone,
+    /// It was deleted. The document is asked for: it may have been made anew since.
+    Deleted,
+    /// There is none.
+    Missing,
     /// The document cannot be asked for, and trying again does not help.
     Refused(ShadowError),
 }
@@ -61,7 +73,10 @@ pub(super) enum Event {
 /// What the select came to.
 enum Step {
     Status,
+    /// There is no client any more.
     Closed,
+    /// No more messages.
+    Ended,
     Document(Result<Shadow, ShadowError>),
     Again,
     Message(iot_session::Message),
@@ -85,8 +100,10 @@ impl ShadowClient {
     /// }
     /// ```
     ///
+    /// Without a connection it waits for one.
+    ///
     /// # Errors
-    /// There is no connection, or the topics are not allowed.
+    /// The topics are not allowed, or the client is closed.
     ///
     /// # Cancellation
     /// Leaves no subscription.
@@ -101,6 +118,8 @@ impl ShadowClient {
             inner.client.subscribe_all(filters, SubscribeOptions::new(QoS::AtLeastOnce)).await
         };
         let messages = subscribed.await.map_err(ShadowError::of_subscription)?;
+        // Each delta has all that is desired.
+        messages.keep_newest();
         Ok(Deltas {
             shadow: self.clone(),
             messages,
@@ -110,6 +129,11 @@ impl ShadowClient {
             catching_up: CatchingUp::Done,
             wait: FIRST_WAIT,
             error: None,
+            strikes: Strikes::default(),
+            refused: false,
+            stale: false,
+            skipped: 0,
+            closed: false,
         })
     }
 }
@@ -130,11 +154,14 @@ impl Deltas {
     /// Asks for the document too, as after an outage: what differs now is the next delta, if it was not delivered already.
     pub fn catch_up(&mut self) {
         self.wait = FIRST_WAIT;
+        self.refused = false;
+        self.strikes.clear();
         self.catching_up = CatchingUp::Due;
     }
 
     /// Why the document could not be asked for, the last time that it was needed; `None`: it could. What may succeed later is
-    /// tried again after 1 s, and up to 60 s; the rest, such as a policy that does not allow it, with the next connection.
+    /// tried again after 1 s, and up to 60 s; the rest, such as a policy that does not allow it, only after
+    /// [`catch_up`](Self::catch_up).
     #[must_use]
     pub fn catch_up_error(&self) -> Option<&ShadowError> {
         self.error.as_ref()
@@ -148,14 +175,14 @@ impl Deltas {
     /// The newest of the deltas that are there already, of which this one is the first, and whether the shadow was deleted
     /// among them: each has all that is desired, so the others are not needed.
     pub(super) fn newest(&mut self, mut newest: Delta) -> (Delta, bool) {
-        let mut gone = false;
+        let mut deleted = false;
         loop {
-            let event = pin!(self.next_event()).poll(&mut Context::from_waker(Waker::noop()));
-            match event {
-                Poll::Ready(Some(Event::Delta(delta) | Event::Document(_, Some(delta)))) => newest = delta,
-                Poll::Ready(Some(Event::Gone)) => gone = true,
-                Poll::Ready(Some(Event::Document(..) | Event::Refused(_))) => {}
-                Poll::Ready(None) | Poll::Pending => return (newest, gone),
+            let message = pin!(self.messages.next()).poll(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(Some(message)) = message else { return (newest, deleted) };
+            match self.message(&message) {
+                Some(Event::Delta(delta)) => newest = delta,
+                Some(Event::Deleted) => deleted = true,
+                _ => {}
             }
         }
     }
@@ -163,11 +190,13 @@ impl Deltas {
     pub(super) async fn next_event(&mut self) -> Option<Event> {
         loop {
             if matches!(self.catching_up, CatchingUp::Due) {
+                self.strikes.begin(self.shadow.mqtt());
                 let document = self.shadow.get();
                 self.catching_up = CatchingUp::Asking(document.into_future());
             }
             match self.step().await {
-                Step::Closed => return None,
+                Step::Ended => return None,
+                Step::Closed => self.closed = true,
                 Step::Status => self.look_at_connection(),
                 Step::Again => self.catching_up = CatchingUp::Due,
                 Step::Document(outcome) => {
@@ -186,7 +215,7 @@ impl Deltas {
     }
 
     async fn step(&mut self) -> Step {
-        let Self { messages, status, catching_up, .. } = self;
+        let Self { messages, status, catching_up, closed, .. } = self;
         let progress = async {
             match catching_up {
                 CatchingUp::Asking(document) => Step::Document(document.as_mut().await),
@@ -199,9 +228,9 @@ impl Deltas {
         };
         tokio::select! {
             biased;
-            changed = status.changed() => if changed.is_ok() { Step::Status } else { Step::Closed },
-            step = progress => step,
-            message = messages.next() => message.map_or(Step::Closed, Step::Message),
+            step = progress, if !*closed => step,
+            changed = status.changed(), if !*closed => if changed.is_ok() { Step::Status } else { Step::Closed },
+            message = messages.next() => message.map_or(Step::Ended, Step::Message),
         }
     }
 
@@ -214,21 +243,34 @@ impl Deltas {
         self.connects = connects;
         // What became of the session in between is not known when there was more than one.
         let is_certain = new == 1 && connected.session_present && connected.session_certain;
-        if new > 0 && !is_certain {
-            self.wait = FIRST_WAIT;
-            self.catching_up = CatchingUp::Due;
+        if new == 0 || self.refused {
+            return;
+        }
+        match self.catching_up {
+            CatchingUp::Asking(_) | CatchingUp::Done if is_certain => {}
+            // Its answer may be older than what was missed.
+            CatchingUp::Asking(_) => self.stale = true,
+            // The question itself may have cost the last connection.
+            CatchingUp::Waiting(_) if !self.strikes.is_clear() => {}
+            CatchingUp::Waiting(_) | CatchingUp::Due | CatchingUp::Done => {
+                self.wait = FIRST_WAIT;
+                self.catching_up = CatchingUp::Due;
+            }
         }
     }
 
     fn caught_up(&mut self, outcome: Result<Shadow, ShadowError>) -> Option<Event> {
-        let versions = &self.shadow.0.versions;
+        if std::mem::take(&mut self.stale) && outcome.is_ok() {
+            self.catching_up = CatchingUp::Due;
+        }
         let error = match outcome {
             Ok(shadow) => {
-                self.error = None;
+                self.caught();
+                let versions = &self.shadow.0.versions;
                 versions
                     .document(Mark { version: shadow.version, timestamp: shadow.timestamp }, &mut self.seen);
                 let reported = shadow.state.reported.clone();
-                let delta = Option::<Delta>::from(shadow);
+                let delta = Option::<Delta>::from(shadow).filter(|delta| delta.state.is_object());
                 let delta = delta.filter(|delta| versions.takes(mark(delta), &mut self.seen));
                 return Some(Event::Document(reported, delta));
             }
@@ -236,29 +278,54 @@ impl Deltas {
         };
         // Whoever asked has noted that.
         if error.is_missing() {
-            self.error = None;
-            return Some(Event::Gone);
+            self.caught();
+            return Some(Event::Missing);
         }
         self.error = Some(error.clone());
+        let client = self.shadow.mqtt();
+        // Somebody may repair a document that cannot be read.
+        let is_retryable = error.is_retryable() || matches!(error.kind(), ErrorKind::Unreadable(_));
         if matches!(error.kind(), ErrorKind::Offline) {
-            let client = self.shadow.mqtt().clone();
+            let client = client.clone();
             self.catching_up = CatchingUp::Waiting(Box::pin(async move {
                 let _ = client.online().await;
             }));
-        } else if error.is_retryable() {
-            self.catching_up = CatchingUp::Waiting(Box::pin(tokio::time::sleep(self.wait)));
-            self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
-        } else {
-            return Some(Event::Refused(error));
+            return None;
         }
+        let refusal = match is_retryable {
+            true => self.strikes.strike(&error, client),
+            false => Some(error),
+        };
+        if let Some(refusal) = refusal {
+            self.refused = true;
+            self.error = Some(refusal.clone());
+            return Some(Event::Refused(refusal));
+        }
+        self.catching_up = CatchingUp::Waiting(Box::pin(tokio::time::sleep(self.wait)));
+        self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
         None
     }
 
+    /// The document was had.
+    fn caught(&mut self) {
+        self.error = None;
+        self.wait = FIRST_WAIT;
+        self.strikes.clear();
+    }
+
     fn message(&mut self, message: &iot_session::Message) -> Option<Event> {
+        let skipped = self.messages.skipped();
+        if skipped != self.skipped {
+            self.skipped = skipped;
+            // The end of the shadow may have been among them.
+            if matches!(self.catching_up, CatchingUp::Done) && !self.refused {
+                self.catching_up = CatchingUp::Due;
+            }
+        }
         if message.topic().ends_with("/delete/accepted") {
             let Deleted { version, timestamp, .. } = wire::parse(message.payload()).ok()?;
             let mark = Mark { version, timestamp };
-            return self.shadow.0.versions.deleted(mark, &mut self.seen).then_some(Event::Gone);
+            return self.shadow.0.versions.deleted(mark, &mut self.seen).then_some(Event::Deleted);
         }
         let delta: Delta =
             wire::parse(message.payload()).ok().filter(|delta: &Delta| delta.state.is_object())?;

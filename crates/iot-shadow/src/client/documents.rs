@@ -4,6 +4,7 @@ use iot_session::{Messages, OpError, QoS, SubscribeOptions};
 use serde::de::DeserializeOwned;
 
 use super::error::ShadowError;
+use super::versions::Mark;
 use super::{ShadowClient, wire};
 use crate::document::Change;
 use crate::topic::ShadowTopic;
@@ -14,7 +15,7 @@ use crate::topic::ShadowTopic;
 #[derive(Debug)]
 pub struct Documents<T> {
     messages: Messages,
-    last: Option<u64>,
+    last: Option<Mark>,
     unreadable: u64,
     form: std::marker::PhantomData<fn() -> T>,
 }
@@ -34,8 +35,10 @@ impl ShadowClient {
     /// }
     /// ```
     ///
+    /// Without a connection it waits for one.
+    ///
     /// # Errors
-    /// There is no connection, or the topic is not allowed.
+    /// The topic is not allowed, or the client is closed.
     ///
     /// # Cancellation
     /// Leaves no subscription.
@@ -62,11 +65,14 @@ impl<T: DeserializeOwned> Documents<T> {
                 self.unreadable += 1;
                 continue;
             };
-            let version = change.current.version;
+            let mark = Mark { version: change.current.version, timestamp: change.timestamp };
             // A shadow that was not there before may be numbered anew.
-            let is_news = change.previous.is_none() || self.last.is_none_or(|last| version > last);
-            if is_news && self.last != Some(version) {
-                self.last = Some(version);
+            let is_anew = |last: Mark| {
+                let is_dated = mark.timestamp.is_some() && last.timestamp.is_some();
+                change.previous.is_none() && (mark.is_renumbered(last) || !is_dated && mark != last)
+            };
+            if self.last.is_none_or(|last| mark.version > last.version || is_anew(last)) {
+                self.last = Some(mark);
                 return Some(change);
             }
         }

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use iot_session::{OpError, RequestError};
+use iot_session::{Client, ConnectionError, Ended, OpError, RequestError, Status};
+use mqtt_codec::ReasonCode;
 
 use crate::rejection::Rejection;
 
@@ -31,11 +32,15 @@ pub enum ErrorKind {
     Offline,
     /// It cannot be sent as it is, for this reason. It was not sent.
     Invalid(String),
-    /// The answer came, and cannot be read as what was asked for, for this reason. An update has taken effect.
+    /// The request was accepted, and the answer cannot be read as what was asked for, for this reason. An update has taken
+    /// effect.
     Unreadable(String),
     /// The answers could not be subscribed, or the request not published. Both are refused when the policy of the device's
     /// certificate does not allow the topics.
     Session(RequestError),
+    /// The server ended the connection again and again while this was asked for: AWS IoT Core does so when the policy of the
+    /// device's certificate does not allow the topics. It is not asked for any more.
+    Disconnects,
     /// The client is closed.
     Closed,
 }
@@ -104,17 +109,78 @@ impl ShadowError {
         match self.kind() {
             ErrorKind::Rejected(rejection) => rejection.is_retryable(),
             ErrorKind::TimedOut { .. } | ErrorKind::Offline => true,
-            ErrorKind::Session(RequestError::Subscribe(error) | RequestError::Publish(error)) => matches!(
-                error,
-                OpError::Offline
+            ErrorKind::Session(RequestError::Subscribe(error) | RequestError::Publish(error)) => {
+                match error {
+                    OpError::Offline
                     | OpError::Busy
                     | OpError::TimedOut
                     | OpError::Interrupted
                     | OpError::Dropped(_)
-                    | OpError::Connect(_)
-            ),
+                    | OpError::Connect(_) => true,
+                    // A quota may be free again later; what is not allowed stays so.
+                    OpError::Refused { reason, .. } => !matches!(
+                        reason,
+                        ReasonCode::NotAuthorized
+                            | ReasonCode::TopicNameInvalid
+                            | ReasonCode::TopicFilterInvalid
+                    ),
+                    _ => false,
+                }
+            }
+            // The next request subscribes anew.
+            ErrorKind::Session(RequestError::Ended(Ended::Unsubscribed)) => true,
             _ => false,
         }
+    }
+}
+
+/// How often in a row the server may end the connection over a request before that counts as a refusal: AWS IoT Core does so
+/// when the policy does not allow the topic. A network that is cut is none.
+const STRIKES: u8 = 5;
+
+/// Counts the connections that the server has ended over requests.
+#[derive(Debug, Default)]
+pub(super) struct Strikes {
+    count: u8,
+    /// Whether there was a connection when the request began, and how many there had been.
+    begun: (bool, u64),
+}
+
+impl Strikes {
+    /// A request begins.
+    pub(super) fn begin(&mut self, client: &Client) {
+        self.begun = (client.status().borrow().is_connected(), client.stats().connections);
+    }
+
+    /// Counts an error. Gives what to say instead once it is one too many.
+    pub(super) fn strike(&mut self, error: &ShadowError, client: &Client) -> Option<ShadowError> {
+        let interrupted = matches!(
+            error.kind(),
+            ErrorKind::TimedOut { .. }
+                | ErrorKind::Session(
+                    RequestError::Publish(OpError::Interrupted)
+                        | RequestError::Subscribe(OpError::Interrupted)
+                )
+        );
+        let by_peer = match &*client.status().borrow() {
+            Status::Disconnected { error, .. } => ConnectionError::is_by_peer(error),
+            _ => false,
+        };
+        let (was_connected, connections) = self.begun;
+        let lost = by_peer && (was_connected || client.stats().connections > connections);
+        if interrupted && lost {
+            self.count = self.count.saturating_add(1);
+        }
+        let token = || error.client_token.clone();
+        (self.count >= STRIKES).then(|| ShadowError::new(ErrorKind::Disconnects, token()))
+    }
+
+    pub(super) fn is_clear(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
     }
 }
 
@@ -131,6 +197,9 @@ impl fmt::Display for ShadowError {
             ErrorKind::Invalid(why) => write!(f, "the request cannot be sent: {why}")?,
             ErrorKind::Unreadable(why) => write!(f, "the answer cannot be read: {why}")?,
             ErrorKind::Session(error) => write!(f, "{error}")?,
+            ErrorKind::Disconnects => f.write_str(
+                "the server ends the connection over it again and again: does the policy allow the topics of the shadow?",
+            )?,
             ErrorKind::Closed => f.write_str("the client is closed")?,
         }
         match &self.client_token {

@@ -5,6 +5,7 @@ mod deltas;
 mod documents;
 mod error;
 mod modify;
+mod reported;
 mod sync;
 mod tokens;
 mod versions;
@@ -21,6 +22,7 @@ use crate::document::{Accepted, Deleted, Shadow};
 use crate::topic::{Action, Reply, ShadowId, ShadowTopic};
 use crate::update::Update;
 pub use call::Call;
+use call::Told;
 pub use deltas::Deltas;
 pub use documents::Documents;
 pub use error::{ErrorKind, ShadowError};
@@ -88,8 +90,8 @@ impl Options {
 
 /// One shadow, over a connection that others may use as well. Clones share its subscriptions.
 ///
-/// Each request carries a token of its own and is answered once, whatever else passes on the topics: any number may be under
-/// way. There is no task behind it: whoever waits for an answer does the work.
+/// Each request carries a token of its own and is answered once, whatever else passes on the topics: several may be under
+/// way, as many as AWS IoT Core lets a connection have for a thing, which is 10; it refuses more with 429. There is no task behind it: whoever waits for an answer does the work.
 ///
 /// # Subscriptions
 /// AWS IoT Core allows 50 on a connection. A shadow takes two for each kind of request that is used (get, update, delete),
@@ -174,7 +176,7 @@ impl ShadowClient {
         Call::new(self, Action::Get, |payload| {
             let shadow: Shadow<T> = wire::parse(payload)?;
             let mark = Mark { version: shadow.version, timestamp: shadow.timestamp };
-            Ok((Some(mark), shadow))
+            Ok((Told::Has(mark), shadow))
         })
     }
 
@@ -183,7 +185,7 @@ impl ShadowClient {
         let outcome = |payload: &[u8]| {
             let accepted: Accepted = wire::parse(payload)?;
             let mark = Mark { version: accepted.version, timestamp: accepted.timestamp };
-            Ok((Some(mark), accepted))
+            Ok((Told::Has(mark), accepted))
         };
         let (state, version) = (update.state(), update.version);
         Call::new(self, Action::Update, outcome).document(state, version).token(update.client_token)
@@ -191,7 +193,11 @@ impl ShadowClient {
 
     /// Deletes the shadow. It is an error with the code 404 if there is none.
     pub fn delete(&self) -> Call<Deleted> {
-        Call::new(self, Action::Delete, |payload| Ok((None, wire::parse(payload)?)))
+        Call::new(self, Action::Delete, |payload| {
+            let deleted: Deleted = wire::parse(payload)?;
+            let mark = Mark { version: deleted.version, timestamp: deleted.timestamp };
+            Ok((Told::Had(mark), deleted))
+        })
     }
 }
 

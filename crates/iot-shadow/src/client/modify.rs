@@ -30,6 +30,8 @@ impl ShadowClient {
     /// }
     /// ```
     ///
+    /// A [token](Update::client_token) of the update is that of the first attempt only.
+    ///
     /// A shadow that does not exist has no version to compare: two that make it at the same time are merged.
     ///
     /// # Errors
@@ -52,6 +54,10 @@ impl ShadowClient {
             let Some(mut update) = change(shadow.as_ref()) else { return Ok(None) };
             if let Some(shadow) = &shadow {
                 update = update.if_version(shadow.version);
+            }
+            if attempt > 1 {
+                // An answer to an earlier attempt may come again.
+                update.client_token = None;
             }
             let call = self.update(update);
             match call.await {

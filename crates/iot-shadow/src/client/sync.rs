@@ -13,7 +13,8 @@ use tokio::time::sleep;
 
 use super::ShadowClient;
 use super::deltas::{Deltas, Event};
-use super::error::{ErrorKind, ShadowError};
+use super::error::{ErrorKind, ShadowError, Strikes};
+use super::reported::{Reported, difference, merge};
 use crate::document::Delta;
 use crate::update::Update;
 
@@ -60,14 +61,17 @@ pub struct ShadowSync<T>(Arc<Inner<T>>);
 #[derive(Debug)]
 struct Inner<T> {
     shadow: ShadowClient,
-    state: Mutex<T>,
+    state: Mutex<Versioned<T>>,
     changed: Notify,
     running: tokio::sync::Mutex<Reported>,
 }
 
-/// What the service has been told, as far as is known.
-#[derive(Debug, Default)]
-struct Reported(Map<String, Value>);
+/// The state, and how often it has changed.
+#[derive(Debug)]
+struct Versioned<T> {
+    state: T,
+    changes: u64,
+}
 
 /// Why a state is not kept in step any more.
 #[derive(Debug, Clone)]
@@ -103,6 +107,14 @@ impl std::error::Error for SyncError {
     }
 }
 
+impl SyncError {
+    /// Whether running again may succeed without a change of the program or the policy.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Shadow(error) if error.is_retryable())
+    }
+}
+
 impl From<ShadowError> for SyncError {
     fn from(error: ShadowError) -> Self {
         Self::Shadow(error)
@@ -120,32 +132,33 @@ impl<T: Serialize + Clone> ShadowSync<T> {
     #[must_use]
     pub fn new(shadow: &ShadowClient, state: T) -> Self {
         let running = tokio::sync::Mutex::default();
-        Self(Arc::new(Inner {
-            shadow: shadow.clone(),
-            state: Mutex::new(state),
-            changed: Notify::new(),
-            running,
-        }))
+        let state = Mutex::new(Versioned { state, changes: 0 });
+        Self(Arc::new(Inner { shadow: shadow.clone(), state, changed: Notify::new(), running }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, T> {
+    fn lock(&self) -> MutexGuard<'_, Versioned<T>> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state.
     #[must_use]
     pub fn state(&self) -> T {
-        self.lock().clone()
+        self.lock().state.clone()
     }
 
-    /// Changes the state, such as by a button or a sensor; it is reported while [`run`](Self::run) runs.
+    /// Changes the state, such as by a button or a sensor; it is reported while [`run`](Self::run) runs. The state is locked
+    /// while `change` runs, which therefore must not use the `ShadowSync` itself.
     pub fn modify<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        let result = change(&mut self.lock());
+        let mut present = self.lock();
+        present.changes += 1;
+        let result = change(&mut present.state);
+        drop(present);
         self.0.changed.notify_one();
         result
     }
 
-    /// Keeps the state and the shadow in step, for ever: `apply` makes of a delta what the device can make of it.
+    /// Keeps the state and the shadow in step, for ever: `apply` makes of a delta what the device can make of it. When
+    /// [`modify`](Self::modify) comes in between, it is called once more, with the state as it is then.
     ///
     /// It begins with a document, once there is a connection: what was desired meanwhile is applied, then the state is
     /// reported. When the shadow is deleted, the whole state is reported with the next change.
@@ -157,29 +170,74 @@ impl<T: Serialize + Clone> ShadowSync<T> {
     /// Dropping the future stops it; it can run again, and goes on from the same state.
     pub async fn run(&self, mut apply: impl FnMut(&mut T, &Delta)) -> Result<(), SyncError> {
         self.drive(|delta| {
-            apply(&mut self.lock(), &delta);
+            self.apply(&delta, &mut apply);
             std::future::ready(())
         })
         .await
     }
 
-    /// As [`run`](Self::run), for what takes time: `apply` gets a copy of the state, and gives it back when it is done. Deltas
-    /// that come meanwhile are left out but for the last one, which has all that is desired still. The state is what `apply`
-    /// gives back, whatever [`modify`](Self::modify) does meanwhile.
+    /// On a copy, so that `apply` may do what it likes.
+    fn apply(&self, delta: &Delta, apply: &mut impl FnMut(&mut T, &Delta)) {
+        loop {
+            let (mut state, changes) = {
+                let present = self.lock();
+                (present.state.clone(), present.changes)
+            };
+            apply(&mut state, delta);
+            let mut present = self.lock();
+            if present.changes == changes {
+                *present = Versioned { state, changes: changes + 1 };
+                return;
+            }
+        }
+    }
+
+    /// As [`run`](Self::run), for what takes time: `apply` gets a copy of the state as it begins, and gives at the end what then
+    /// changes the state, so that what [`modify`](Self::modify) does meanwhile stays. Of the deltas that come meanwhile only
+    /// the last one is applied, which has all that is desired still; nothing is reported meanwhile.
+    ///
+    /// ```
+    /// use iot_shadow::{ShadowSync, SyncError};
+    /// use serde::Serialize;
+    ///
+    /// #[derive(Clone, Serialize)]
+    /// struct Blind {
+    ///     height: u64,
+    /// }
+    ///
+    /// async fn turn_the_motor(from: u64, to: u64) -> u64 {
+    ///     # let _ = from;
+    ///     to
+    /// }
+    ///
+    /// async fn device(blind: ShadowSync<Blind>) -> Result<(), SyncError> {
+    ///     blind
+    ///         .run_with(|blind, delta| async move {
+    ///             let wanted = delta.state["height"].as_u64().unwrap_or(blind.height);
+    ///             let reached = turn_the_motor(blind.height, wanted).await;
+    ///             move |blind: &mut Blind| blind.height = reached
+    ///         })
+    ///         .await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`SyncError`], as [`run`](Self::run).
     ///
     /// # Cancellation
     /// As [`run`](Self::run); a delta that was being applied comes again.
-    pub async fn run_with<F, Fut>(&self, mut apply: F) -> Result<(), SyncError>
+    pub async fn run_with<F, Fut, C>(&self, mut apply: F) -> Result<(), SyncError>
     where
         F: FnMut(T, Delta) -> Fut,
-        Fut: Future<Output = T>,
+        Fut: Future<Output = C>,
+        C: FnOnce(&mut T),
     {
         self.drive(|delta| {
             let applied = apply(self.state(), delta);
-            async { *self.lock() = applied.await }
+            async {
+                let change = applied.await;
+                self.modify(change);
+            }
         })
         .await
     }
@@ -197,14 +255,21 @@ impl<T: Serialize + Clone> ShadowSync<T> {
         let mut knows = false;
         let mut is_due = true;
         let mut hold: Option<Hold> = None;
+        let mut strikes = Strikes::default();
         loop {
             let delta = tokio::select! {
                 biased;
                 event = deltas.next_event() => match event.ok_or(SyncError::Ended)? {
                     Event::Refused(error) => return Err(error.into()),
-                    Event::Gone => {
+                    Event::Missing => {
                         knows = true;
                         reported.0.clear();
+                        None
+                    }
+                    Event::Deleted => {
+                        // A report may have made it anew since.
+                        reported.0.clear();
+                        deltas.catch_up();
                         None
                     }
                     Event::Document(document, delta) => {
@@ -228,16 +293,21 @@ impl<T: Serialize + Clone> ShadowSync<T> {
                     if !deltas.is_caught_up() {
                         continue;
                     }
+                    strikes.begin(self.0.shadow.mqtt());
                     match self.report(&mut reported).await? {
                         Ok(()) => {
                             is_due = false;
                             wait = FIRST_WAIT;
+                            strikes.clear();
                         }
                         Err(error) => {
                             if !matches!(error.kind(), ErrorKind::Offline | ErrorKind::Rejected(_)) {
                                 // It may have taken effect.
                                 knows = false;
                                 deltas.catch_up();
+                            }
+                            if let Some(refusal) = strikes.strike(&error, self.0.shadow.mqtt()) {
+                                return Err(refusal.into());
                             }
                             hold = Some(self.hold(error, &mut wait)?);
                         }
@@ -246,9 +316,10 @@ impl<T: Serialize + Clone> ShadowSync<T> {
                 }
             };
             if let Some(delta) = delta {
-                let (delta, gone) = deltas.newest(delta);
-                if gone {
+                let (delta, deleted) = deltas.newest(delta);
+                if deleted {
                     reported.0.clear();
+                    deltas.catch_up();
                 }
                 is_due = true;
                 apply(delta).await;
@@ -269,8 +340,11 @@ impl<T: Serialize + Clone> ShadowSync<T> {
 
     /// What to wait for until it is worth trying again.
     fn hold(&self, error: ShadowError, wait: &mut Duration) -> Result<Hold, SyncError> {
-        if matches!(error.kind(), ErrorKind::Offline) {
-            let client = self.0.shadow.mqtt().clone();
+        let client = self.0.shadow.mqtt();
+        let is_offline = matches!(error.kind(), ErrorKind::Offline)
+            || error.is_retryable() && !client.status().borrow().is_connected();
+        if is_offline {
+            let client = client.clone();
             return Ok(Box::pin(async move {
                 let _ = client.online().await;
             }));
@@ -278,7 +352,8 @@ impl<T: Serialize + Clone> ShadowSync<T> {
         if matches!(error.kind(), ErrorKind::Closed) {
             return Err(SyncError::Ended);
         }
-        if !error.is_retryable() {
+        // An update whose answer cannot be read has taken effect; the document will tell.
+        if !error.is_retryable() && !matches!(error.kind(), ErrorKind::Unreadable(_)) {
             return Err(error.into());
         }
         let hold = sleep(*wait);
@@ -288,7 +363,7 @@ impl<T: Serialize + Clone> ShadowSync<T> {
 
     /// The state as JSON.
     fn object(&self) -> Result<Map<String, Value>, SyncError> {
-        match serde_json::to_value(&*self.lock()) {
+        match serde_json::to_value(&self.lock().state) {
             Ok(Value::Object(object)) => Ok(object),
             Ok(_) => {
                 Err(SyncError::State("it is not a JSON object: use a struct with named fields".to_owned()))
@@ -323,118 +398,5 @@ type Hold = Pin<Box<dyn Future<Output = ()> + Send>>;
 async fn held(hold: &mut Option<Hold>) {
     if let Some(hold) = hold {
         hold.await;
-    }
-}
-
-impl Reported {
-    /// The service has this. What neither was told nor is in the state is somebody else's, and left alone.
-    fn correct(&mut self, document: Option<Value>, state: &Map<String, Value>) {
-        let own = |name: &String| self.0.contains_key(name) || state.contains_key(name);
-        self.0 = match document {
-            Some(Value::Object(document)) => document.into_iter().filter(|(name, _)| own(name)).collect(),
-            _ => Map::new(),
-        };
-    }
-}
-
-/// What has to be merged into `old` so that it becomes `new`.
-fn difference(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
-    let mut patch = Map::new();
-    for (name, value) in new {
-        match (old.get(name), value) {
-            (None, Value::Null) => {}
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                let inner = difference(old, new);
-                if !inner.is_empty() {
-                    patch.insert(name.clone(), Value::Object(inner));
-                }
-            }
-            (Some(old), value) if old == value => {}
-            (_, value) => {
-                patch.insert(name.clone(), value.clone());
-            }
-        }
-    }
-    for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        patch.insert(name.clone(), Value::Null);
-    }
-    patch
-}
-
-/// Merges as the service does.
-fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
-    for (name, value) in patch {
-        match (into.get_mut(name), value) {
-            (_, Value::Null) => {
-                into.remove(name);
-            }
-            (Some(Value::Object(into)), Value::Object(patch)) => merge(into, patch),
-            (_, Value::Object(patch)) => {
-                let mut new = Map::new();
-                merge(&mut new, patch);
-                into.insert(name.clone(), Value::Object(new));
-            }
-            (_, value) => {
-                into.insert(name.clone(), value.clone());
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn object(value: Value) -> Map<String, Value> {
-        match value {
-            Value::Object(object) => object,
-            other => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn only_what_differs_is_sent_and_what_is_gone_is_deleted() {
-        let old = object(json!({"a": 1, "b": {"c": 2, "d": 3}, "e": 5, "f": [1, 2]}));
-        let new = object(json!({"a": 1, "b": {"c": 4}, "e": null, "f": [1], "g": null}));
-        assert_eq!(difference(&old, &new), object(json!({"b": {"c": 4, "d": null}, "e": null, "f": [1]})));
-        assert!(difference(&old, &old).is_empty());
-    }
-
-    #[test]
-    fn what_others_report_is_left_alone() {
-        let mut reported = Reported(object(json!({"old": 1})));
-        let state = object(json!({"own": 1}));
-        reported.correct(Some(json!({"own": 2, "old": 1, "other": 3})), &state);
-        assert_eq!(difference(&reported.0, &state), object(json!({"own": 1, "old": null})));
-    }
-
-    fn states() -> impl Strategy<Value = Map<String, Value>> {
-        let leaf =
-            prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..3).prop_map(Value::from)];
-        let value = leaf.prop_recursive(3, 16, 4, |inner| {
-            proptest::collection::btree_map("[abc]", inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect()))
-        });
-        proptest::collection::btree_map("[abc]", value, 0..4).prop_map(|map| map.into_iter().collect())
-    }
-
-    proptest! {
-        #[test]
-        fn a_difference_merged_into_the_old_makes_the_new(old in states(), new in states()) {
-            let (mut old, clean) = (without_nulls(&old), without_nulls(&new));
-            let patch = difference(&old, &new);
-            merge(&mut old, &patch);
-            prop_assert_eq!(&old, &clean);
-            prop_assert!(difference(&old, &new).is_empty());
-        }
-    }
-
-    fn without_nulls(map: &Map<String, Value>) -> Map<String, Value> {
-        let mut clean = Map::new();
-        merge(&mut clean, map);
-        clean
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct Mark {
 
 impl Mark {
     /// Whether this was said later, of a shadow that was made anew and is numbered anew.
-    fn is_renumbered(self, before: Self) -> bool {
+    pub(super) fn is_renumbered(self, before: Self) -> bool {
         let is_later = matches!((self.timestamp, before.timestamp), (Some(own), Some(other)) if own > other);
         self.version <= before.version && is_later
     }
@@ -68,6 +68,15 @@ impl Versions {
         known.resets += 1;
     }
 
+    /// The shadow had this version, and the device has deleted it: what is made next may be numbered anew. Streams hear of it
+    /// by themselves.
+    pub(super) fn gone(&self, mark: Mark) {
+        let mut known = self.lock();
+        if known.accepted.is_some_and(|accepted| accepted.version <= mark.version) {
+            known.accepted = None;
+        }
+    }
+
     /// The same, as a stream heard it: the shadow had this version when it was deleted. Not so if a later version has been
     /// delivered already, from a document that overtook this; whether it counts.
     pub(super) fn deleted(&self, mark: Mark, seen: &mut Seen) -> bool {
@@ -89,7 +98,9 @@ impl Versions {
         let known = self.lock();
         seen.follow(&known);
         let is_news = seen.last.is_none_or(|last| mark.version > last.version)
-            && known.accepted.is_none_or(|accepted| mark.version >= accepted.version)
+            && known
+                .accepted
+                .is_none_or(|accepted| mark.version >= accepted.version || mark.is_renumbered(accepted))
             && seen.before.is_none_or(|before| {
                 let is_dated = mark.timestamp.is_some() && before.timestamp.is_some();
                 mark.version > before.version || mark.is_renumbered(before) || !is_dated
