@@ -4,6 +4,8 @@ With MQTT 3.1.1 by `IotShadowClient`, where each topic has a callback, and with 
 has its answer: the two ways that the SDK offers. First the classic shadow, then a named one of the same thing.
 """
 
+import gc
+
 import sdk
 from awscrt import auth, mqtt, mqtt5, mqtt_request_response
 from awsiot import ServiceStreamOptions, V2ServiceException, iotshadow, mqtt5_client_builder, mqtt_connection_builder
@@ -191,6 +193,9 @@ class Requests:
             sdk.check(puback.reason_code == code, f"acknowledged otherwise: {puback}")
 
     def end(self):
+        # What of the shadows is still there when the interpreter ends can crash awscrt; so they end before the connection does.
+        self.client = None
+        gc.collect()
         self.connection.stop()
         news = self.lifecycle.take()
         sdk.check(news == "stopped", f"not stopped: {news}")
@@ -245,6 +250,7 @@ def main(args):
     life(classic, "", "red")
     life(named, "named: ", "blue")
     sdk.check(classic.deltas.items.empty() and named.deltas.items.empty(), "a delta more than there were differences")
+    del classic, named
     device.end()
 
 

@@ -18,9 +18,13 @@ use report::Report;
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut report = Report::new(std::env::args().nth(1));
+    let devices = sdk_checks::Devices::start(&report).await;
     client_checks::run(&mut report).await;
     emulator_checks::run(&mut report).await;
     page_checks::run(&mut report).await;
-    sdk_checks::run(&mut report).await;
+    match devices {
+        Ok(devices) => devices.finish(&mut report).await,
+        Err(error) => report.check("start the SDKs", async { Err::<String, _>(error) }).await,
+    }
     report.close()
 }

@@ -6,6 +6,7 @@ use iot_emulator::Emulator;
 use iot_emulator::broker::Behaviour;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 
 use crate::python;
 use crate::report::{Failure, Report, ensure};
@@ -32,38 +33,46 @@ const DEVICES: [(&str, &str, &str, &[&str]); 3] = [
     ("awsiotsdk", "sdk_v2.py", "5", &["", "named: "]),
 ];
 
-pub(crate) async fn run(report: &mut Report) {
-    let started = async { Ok::<_, Failure>((start().await?, TempDir::new()?)) }.await;
-    let (emulator, certs) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            return report.check("start the emulator for SDKs", async { Err::<String, _>(error) }).await;
-        }
-    };
-    if let Err(error) = emulator.credentials().write_to(certs.path()) {
-        return report.check("write certificates", async { Err::<String, _>(error.into()) }).await;
-    }
-    // Side by side, since the first SDK sleeps most of the time; a thing for each, and topics called after it.
-    let mut running = Vec::new();
-    for (sdk, script, version, shadows) in DEVICES {
-        for (door, signed) in [("mutual TLS", false), ("WebSocket with SigV4", true)] {
-            let name = format!("emulator, {sdk}, {door}, MQTT {version}");
-            if report.wants(&name) {
-                let thing = format!("python-{}", running.len());
-                let command = command(&emulator, certs.path(), script, version, &thing, signed);
-                running.push((name, tokio::spawn(device(command, shadows))));
-            }
-        }
-    }
-    for (name, mut device) in running {
-        report.check(&name, async { (&mut device).await? }).await;
-        // One that has hung is stopped.
-        device.abort();
-    }
-    emulator.shutdown().await;
+/// Devices at work, side by side, and what they talk to. The first SDK sleeps most of the time; other checks can run meanwhile.
+pub(crate) struct Devices {
+    emulator: Emulator,
+    /// What the scripts read while they start.
+    _certs: TempDir,
+    running: Vec<(String, JoinHandle<Result<String, Failure>>)>,
 }
 
-async fn start() -> Result<Emulator, Failure> {
+impl Devices {
+    /// Starts those that the report wants.
+    pub(crate) async fn start(report: &Report) -> Result<Self, Failure> {
+        let (emulator, certs) = (emulator().await?, TempDir::new()?);
+        emulator.credentials().write_to(certs.path())?;
+        let mut running = Vec::new();
+        for (sdk, script, version, shadows) in DEVICES {
+            for (door, signed) in [("mutual TLS", false), ("WebSocket with SigV4", true)] {
+                let name = format!("emulator, {sdk}, {door}, MQTT {version}");
+                if report.wants(&name) {
+                    // A thing for each, and topics called after it.
+                    let thing = format!("python-{}", running.len());
+                    let command = command(&emulator, certs.path(), script, version, &thing, signed)?;
+                    running.push((name, tokio::spawn(device(command, shadows))));
+                }
+            }
+        }
+        Ok(Self { emulator, _certs: certs, running })
+    }
+
+    /// Waits for each, and says how it went.
+    pub(crate) async fn finish(self, report: &mut Report) {
+        for (name, mut device) in self.running {
+            report.check(&name, async { (&mut device).await? }).await;
+            // One that hangs is stopped.
+            device.abort();
+        }
+        self.emulator.shutdown().await;
+    }
+}
+
+async fn emulator() -> Result<Emulator, Failure> {
     let builder = Emulator::builder().behaviour(Behaviour::aws()).https(true);
     Ok(builder.region("us-east-1").server_name(HOST).start().await?)
 }
@@ -93,8 +102,8 @@ fn command(
 }
 
 /// Runs the script to its end. It has to print every step, for each of the shadows, and nothing else.
-async fn device(command: Result<Command, Failure>, shadows: &[&str]) -> Result<String, Failure> {
-    let output = command?.output().await?;
+async fn device(mut command: Command, shadows: &[&str]) -> Result<String, Failure> {
+    let output = command.output().await?;
     let said = String::from_utf8_lossy(&output.stdout);
     let seen: Vec<&str> = said.lines().collect();
     let messages = MESSAGES.iter().map(|&step| step.to_owned());
