@@ -48,6 +48,8 @@ pub(super) struct Versions(Mutex<Known>);
 struct Known {
     /// The newest version that an answer named.
     accepted: Option<Mark>,
+    /// Counts the answers that named one.
+    answers: u64,
     /// Counts how often there was found to be no shadow.
     resets: u64,
 }
@@ -78,17 +80,26 @@ impl Versions {
     /// The shadow had this version when a request was accepted.
     pub(super) fn accepted(&self, mark: Mark) {
         let mut known = self.lock();
+        known.answers += 1;
         let is_newer = |before: Mark| mark.version >= before.version || mark.is_renumbered(before);
         if known.accepted.is_none_or(is_newer) {
             known.accepted = Some(mark);
         }
     }
 
-    /// There is no shadow, as an answer said: numbering may begin anew.
-    pub(super) fn reset(&self) {
+    /// How many answers there were: what an answer to a request that is made now is compared with.
+    pub(super) fn answers(&self) -> u64 {
+        self.lock().answers
+    }
+
+    /// There is no shadow, as an answer said: numbering may begin anew. Not so if there were others since the request was made:
+    /// nobody knows which of them the service has made first.
+    pub(super) fn reset(&self, answers_before: u64) {
         let mut known = self.lock();
-        known.accepted = None;
-        known.resets += 1;
+        if known.answers == answers_before {
+            known.accepted = None;
+            known.resets += 1;
+        }
     }
 
     /// The shadow had this version, and the device has deleted it: what is made next may be numbered anew. Streams hear of it
@@ -188,10 +199,10 @@ mod tests {
     fn what_was_said_before_the_shadow_was_missing_does_not_come_after_it() {
         let (versions, mut seen) = (Versions::default(), Seen::default());
         assert!(versions.takes(at(6, 100), &mut seen));
-        versions.reset();
+        versions.reset(versions.answers());
         assert!(!versions.takes(at(5, 99), &mut seen), "it waited to be read");
         assert!(versions.takes(at(1, 200_000), &mut seen), "of a shadow that was made anew");
-        versions.reset();
+        versions.reset(versions.answers());
         assert!(versions.takes(undated(1), &mut seen), "nobody knows");
     }
 
@@ -217,6 +228,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_there_is_no_shadow_does_not_undo_one_that_came_meanwhile() {
+        let (versions, mut seen) = (Versions::default(), Seen::default());
+        let before = versions.answers();
+        versions.accepted(at(2, 100));
+        versions.reset(before);
+        assert!(!versions.takes(at(1, 100), &mut seen));
+    }
+
+    #[test]
     fn a_deletion_that_one_stream_hears_late_is_nothing_new_to_another() {
         let (versions, mut one, mut slow) = (Versions::default(), Seen::default(), Seen::default());
         versions.accepted(at(6, 101));
@@ -238,7 +258,7 @@ mod tests {
         assert_eq!([120, 130].map(|at| Mark::of_document(&document(at))), [at(6, 100); 2]);
         let (versions, mut seen) = (Versions::default(), Seen::default());
         assert!(versions.takes(Mark::of_document(&document(120)), &mut seen));
-        versions.reset();
+        versions.reset(versions.answers());
         assert!(!versions.takes(Mark::of_document(&document(130)), &mut seen), "the same once more");
         let bare: Shadow = serde_json::from_str(r#"{"version":6,"timestamp":120}"#).unwrap();
         assert_eq!(Mark::of_document(&bare), at(6, 120));
