@@ -172,7 +172,7 @@ fn is_end(id: &ShadowId, entry: &Entry) -> bool {
 
 /// As the service names it.
 pub(crate) fn stored(id: &ShadowId) -> Stored {
-    Stored::new(id.thing.as_str(), id.name.as_ref().map(|name| name.as_str())).unwrap()
+    Stored::new(id.thing.as_str(), id.name.as_ref().map(aws_iot::shadow::ShadowName::as_str)).unwrap()
 }
 
 /// What was accepted makes the shadows that the service has, and nothing else has changed them.
@@ -233,7 +233,7 @@ pub(crate) fn merge(into: &mut Value, patch: &Value) {
 }
 
 /// What concerns a shadow, for whoever looks into a failure.
-fn shown(journal: &[Entry], id: &ShadowId) -> String {
+pub(crate) fn shown(journal: &[Entry], id: &ShadowId) -> String {
     let own =
         |(_, entry): &(usize, &Entry)| entry.topic.contains(&format!("{id}/")) || entry.topic == "CONNECT";
     let line = |(at, entry): (usize, &Entry)| {

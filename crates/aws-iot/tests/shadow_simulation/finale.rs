@@ -21,6 +21,7 @@ pub(crate) async fn finale(mut random: Random, run: Rc<Run>, listeners: Vec<usiz
     // Documents are asked for again after a minute at most, and answers are out.
     pass(secs(130)).await;
     check(&run);
+    all_know(&run, &listeners);
 
     for Shadow { client, .. } in run.shadows.iter().chain([&run.in_step]) {
         let desired = json!({"last": random.below(1_000)});
@@ -34,21 +35,7 @@ pub(crate) async fn finale(mut random: Random, run: Rc<Run>, listeners: Vec<usiz
         run.cloud.ask(&format!("{id}/update"), &json!({"state": {"desired": {"very": at, "last": null}}}));
     }
     pass(secs(10)).await;
-    for at in &listeners {
-        let id = run.shadows[*at].client.id();
-        let version = run.cloud.document(&stored(id)).unwrap()["version"].as_u64().unwrap();
-        let account = run.account.borrow();
-        let is_it = |what: &What| matches!(what, What::Delta { version: last, .. } if *last == version);
-        let heard = account.events.iter().any(|event| event.shadow == *at && is_it(&event.what));
-        assert!(heard, "{id}: {version} is delivered");
-    }
-    let state = &run.cloud.document(&stored(run.in_step.client.id())).unwrap()["state"];
-    assert!(state["delta"].is_null(), "it is in step: {state}");
-    let own = run.sync.state();
-    assert!(
-        own.as_object().unwrap().iter().all(|(name, value)| state["reported"][name] == *value),
-        "{own}: {state}"
-    );
+    all_know(&run, &listeners);
 
     let mut expected = kept(&run);
     for at in &listeners {
@@ -61,6 +48,28 @@ pub(crate) async fn finale(mut random: Random, run: Rc<Run>, listeners: Vec<usiz
         ["update/delta", "delete/accepted"].map(|tail| format!("{}/{tail}", run.in_step.client.id())),
     );
     assert_subscribed(&run, &expected);
+}
+
+/// Whoever listens has heard what the service has, and does so.
+fn all_know(run: &Run, listeners: &[usize]) {
+    for at in listeners {
+        let id = run.shadows[*at].client.id();
+        let document = run.cloud.document(&stored(id)).unwrap_or_default();
+        let version = document["version"].as_u64();
+        let is_it = |what: &What| matches!(what, What::Delta { version: last, .. } if Some(*last) == version);
+        let account = run.account.borrow();
+        let heard = account.events.iter().any(|event| event.shadow == *at && is_it(&event.what));
+        assert!(
+            heard || document["state"]["delta"].is_null(),
+            "{id}: nobody was told of {document}\n{}",
+            run.cloud.journal(|journal| super::check::shown(journal, id))
+        );
+    }
+    let document = run.cloud.document(&stored(run.in_step.client.id())).unwrap_or_default();
+    let (state, own) = (&document["state"], run.sync.state());
+    assert!(state["delta"].is_null(), "it is in step: {document}");
+    let is_reported = |(name, value): (&String, &Value)| state["reported"][name] == *value;
+    assert!(own.as_object().unwrap().iter().all(is_reported), "{own} is reported: {document}");
 }
 
 /// What shadows keep that have asked for everything, and the plain subscription.

@@ -199,7 +199,7 @@ async fn operation(random: &mut Random, run: &Run) {
         _ => {
             let time = random.millis(8_000);
             let _ = match random.chance(70) {
-                true => timeout(time, deltas(random.fork(), run, at)).await,
+                true => timeout(time, deltas(random.fork(), run, at, random.chance(50))).await,
                 false => timeout(time, documents(run, at)).await,
             };
         }
@@ -237,14 +237,22 @@ async fn modify(random: &mut Random, run: &Run, at: usize) {
 }
 
 /// Listens until there are no more, or for ever.
-async fn deltas(mut random: Random, run: &Run, at: usize) {
+async fn deltas(mut random: Random, run: &Run, at: usize, catch_up: bool) {
     let Ok(mut deltas): Result<Deltas, _> = run.shadows[at].client.deltas().await else { return };
     let stream = run.stream();
-    if random.chance(50) {
+    if catch_up {
         deltas.catch_up();
     }
     let pause = if random.chance(30) { random.millis(1_500) } else { Duration::ZERO };
-    while let Some(delta) = deltas.next().await {
+    loop {
+        // A document that was refused is not asked for again by itself.
+        let Ok(next) = timeout(secs(10), deltas.next()).await else {
+            if deltas.catch_up_error().is_some_and(|error| !error.is_retryable()) {
+                deltas.catch_up();
+            }
+            continue;
+        };
+        let Some(delta) = next else { return };
         assert!(delta.state.is_object());
         run.note(at, What::Delta { stream, version: delta.version, state: delta.state });
         if !pause.is_zero() {
@@ -264,7 +272,7 @@ async fn documents(run: &Run, at: usize) {
 /// Listens as long as the run lasts, with a stream after the other if it has to be.
 pub(crate) async fn listener(mut random: Random, run: Rc<Run>, at: usize) {
     loop {
-        deltas(random.fork(), &run, at).await;
+        deltas(random.fork(), &run, at, true).await;
         pass(secs(1)).await;
     }
 }
