@@ -12,8 +12,8 @@ use std::time::Duration;
 use aws_iot::crates::iot_transport::{Attempt, from_fn};
 use aws_iot::crates::mqtt_codec::{Codec, Packet, TopicName};
 use aws_iot::{Backoff, Builder, Client, QoS, Version};
-use bytes::BytesMut;
-use iot_emulator::broker::{Behaviour, Broker, ConnectionId, Output};
+use bytes::{Bytes, BytesMut};
+use iot_emulator::broker::{Behaviour, Broker, ConnectionId, Output, Policy};
 use iot_emulator::shadow::{Asker, Rules, ShadowId, Shadows, Time};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -53,6 +53,37 @@ struct World {
     unsubscribed: Vec<String>,
     /// What the shadows said.
     said: Vec<(String, Value)>,
+    /// All of it, since the beginning.
+    journal: Option<Vec<Entry>>,
+}
+
+/// What went through the broker, or was said to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Since the beginning.
+    pub(crate) at: Duration,
+    pub(crate) by: By,
+    /// Or the packet, with filters.
+    pub(crate) topic: String,
+    /// As it was sent, JSON or not.
+    pub(crate) payload: Bytes,
+}
+
+impl Entry {
+    /// `Null`, if it is none.
+    pub(crate) fn document(&self) -> Value {
+        serde_json::from_slice(&self.payload).unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Device,
+    /// Who asks for the same shadows on a connection of its own.
+    Application,
+    Service,
+    /// The test, or whoever it plays.
+    Anyone,
 }
 
 /// Seconds since 1970 when the test begins.
@@ -74,6 +105,7 @@ impl Cloud {
             subscribed: Vec::new(),
             unsubscribed: Vec::new(),
             said: Vec::new(),
+            journal: None,
         };
         let shared = Shared { world: Mutex::new(world), changed: Notify::new(), start: Instant::now() };
         let cloud = Self(Arc::new(shared));
@@ -99,7 +131,8 @@ impl Cloud {
         ))
     }
 
-    fn dial(&self) -> DuplexStream {
+    /// The other end, where a broker is if there is a network.
+    pub(crate) fn dial(&self) -> DuplexStream {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let mut world = self.0.world.lock().unwrap();
         if world.network {
@@ -137,13 +170,14 @@ impl Cloud {
                         if world.deaf && matches!(packet, Packet::Publish(_)) {
                             return;
                         }
-                        world.note(&packet);
+                        world.note(now, &packet);
                         world.broker.handle(now.uptime, id, packet);
                     });
                 }
             }
         };
         tokio::select! {
+            biased;
             () = writer => {}
             () = reader => {}
         }
@@ -168,6 +202,7 @@ impl Cloud {
                 }
             };
             tokio::select! {
+                biased;
                 () = wait => {}
                 () = self.0.changed.notified() => {}
             }
@@ -206,6 +241,19 @@ impl Cloud {
         self.with(|world, _| world.broker.policy_mut().deny_subscribe.push(filter.try_into().unwrap()));
     }
 
+    pub(crate) fn policy(&self, change: impl FnOnce(&mut Policy)) {
+        self.with(|world, _| change(world.broker.policy_mut()));
+    }
+
+    /// Says good-bye to the device, as at the end of the longest time that a connection may last.
+    pub(crate) fn expire(&self) {
+        self.with(|world, now| {
+            if let Some(id) = world.broker.connection_of("device") {
+                world.broker.expire(now.uptime, id);
+            }
+        });
+    }
+
     pub(crate) fn deny_publish(&self, topic: &str) {
         self.with(|world, _| world.broker.policy_mut().deny_publish.push(topic.try_into().unwrap()));
     }
@@ -224,7 +272,17 @@ impl Cloud {
     pub(crate) fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) {
         let topic = TopicName::try_from(topic).unwrap();
         self.with(|world, now| {
+            world.write(now, By::Anyone, topic.as_str(), payload.as_ref());
             world.broker.publish(now.uptime, &topic, payload.as_ref(), QoS::AtLeastOnce, false);
+        });
+    }
+
+    /// An application asks the service.
+    pub(crate) fn ask(&self, topic: &str, request: &Value) {
+        let request = request.to_string();
+        self.with(|world, now| {
+            world.write(now, By::Application, topic, request.as_bytes());
+            world.shadows.published(now, Asker(0), topic, request.as_bytes());
         });
     }
 
@@ -276,8 +334,9 @@ impl Cloud {
     pub(crate) fn forget_sessions(&self) {
         self.with(|world, now| {
             world.broker.kick_all(now.uptime);
-            let behaviour = Behaviour::aws();
-            world.broker = Broker::new(behaviour);
+            let policy = world.broker.policy().clone();
+            world.broker = Broker::new(Behaviour::aws());
+            *world.broker.policy_mut() = policy;
             world.links.clear();
         });
     }
@@ -288,6 +347,22 @@ impl Cloud {
     }
 
     // --- what tests look at ---
+
+    /// From now on everything is written down.
+    pub(crate) fn keep_journal(&self) {
+        self.with(|world, _| world.journal = Some(Vec::new()));
+    }
+
+    pub(crate) fn journal<R>(&self, look: impl FnOnce(&[Entry]) -> R) -> R {
+        look(self.0.world.lock().unwrap().journal.as_deref().unwrap_or_default())
+    }
+
+    /// Connections, messages that wait for one, and whether answers wait for their time.
+    pub(crate) fn under_way(&self) -> (usize, usize, bool) {
+        let world = self.0.world.lock().unwrap();
+        let queued = world.broker.sessions().map(|session| session.queued()).sum();
+        (world.links.len(), queued, world.shadows.deadline().is_some())
+    }
 
     /// What was published by clients since the last look to topics with this end.
     pub(crate) fn published(&self, tail: &str) -> Vec<Value> {
@@ -327,16 +402,29 @@ impl Cloud {
 }
 
 impl World {
-    fn note(&mut self, packet: &Packet) {
+    fn note(&mut self, now: Time, packet: &Packet) {
         match packet {
             Packet::Subscribe(subscribe) => {
                 let filters = subscribe.filters().map(|(filter, _)| filter.as_str().to_owned());
-                self.subscribed.push(filters.collect());
+                let filters: Vec<String> = filters.collect();
+                self.write(now, By::Device, &format!("SUBSCRIBE {}", filters.join(" ")), b"");
+                self.subscribed.push(filters);
             }
             Packet::Unsubscribe(unsubscribe) => {
-                self.unsubscribed.extend(unsubscribe.filters().map(|filter| filter.as_str().to_owned()));
+                let filters = unsubscribe.filters().map(|filter| filter.as_str().to_owned());
+                let filters: Vec<String> = filters.collect();
+                self.write(now, By::Device, &format!("UNSUBSCRIBE {}", filters.join(" ")), b"");
+                self.unsubscribed.extend(filters);
             }
+            Packet::Connect(_) => self.write(now, By::Device, "CONNECT", b""),
             _ => {}
+        }
+    }
+
+    fn write(&mut self, now: Time, by: By, topic: &str, payload: &[u8]) {
+        if let Some(journal) = &mut self.journal {
+            let payload = Bytes::copy_from_slice(payload);
+            journal.push(Entry { at: now.uptime, by, topic: topic.to_owned(), payload });
         }
     }
 
@@ -355,6 +443,7 @@ impl World {
                         }
                     }
                     Output::Published { connection, topic, payload, .. } => {
+                        self.write(now, By::Device, topic.as_str(), &payload);
                         let document = serde_json::from_slice(&payload).unwrap_or_default();
                         self.published.push((topic.to_string(), document));
                         if self.serves {
@@ -365,6 +454,7 @@ impl World {
                 }
             }
             let Some(outgoing) = self.shadows.poll() else { return };
+            self.write(now, By::Service, &outgoing.topic, &outgoing.payload);
             let document = serde_json::from_slice(&outgoing.payload).unwrap();
             self.said.push((outgoing.topic.clone(), document));
             let topic = TopicName::try_from(outgoing.topic).unwrap();

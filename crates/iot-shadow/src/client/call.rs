@@ -101,6 +101,7 @@ impl<R: Send + 'static> Call<R> {
             message(&shadow, action, document, &token).map_err(|why| failed(ErrorKind::Invalid(why)))?;
         let request = Request::new(message, token.clone(), options.timeout)
             .wait_for_connection(options.wait_for_connection);
+        let answers_before = inner.versions.answers();
         let answer = inner
             .requests(action)
             .send(request)
@@ -110,7 +111,7 @@ impl<R: Send + 'static> Call<R> {
             let unreadable = |why| Rejection { code: 0, message: why, timestamp: None };
             let rejection: Rejection = parse(answer.payload()).unwrap_or_else(unreadable);
             if rejection.is_missing() {
-                inner.versions.reset();
+                inner.versions.reset(answers_before);
             }
             return Err(failed(ErrorKind::Rejected(rejection)));
         }

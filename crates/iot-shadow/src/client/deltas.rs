@@ -267,11 +267,11 @@ impl Deltas {
             Ok(shadow) => {
                 self.caught();
                 let versions = &self.shadow.0.versions;
-                versions
-                    .document(Mark { version: shadow.version, timestamp: shadow.timestamp }, &mut self.seen);
+                let mark = Mark::of_document(&shadow);
+                versions.document(mark, &mut self.seen);
                 let reported = shadow.state.reported.clone();
                 let delta = Option::<Delta>::from(shadow).filter(|delta| delta.state.is_object());
-                let delta = delta.filter(|delta| versions.takes(mark(delta), &mut self.seen));
+                let delta = delta.filter(|_| versions.takes(mark, &mut self.seen));
                 return Some(Event::Document(reported, delta));
             }
             Err(error) => error,

@@ -175,7 +175,7 @@ impl ShadowClient {
     pub fn get<T: DeserializeOwned + Send + 'static>(&self) -> Call<Shadow<T>> {
         Call::new(self, Action::Get, |payload| {
             let shadow: Shadow<T> = wire::parse(payload)?;
-            let mark = Mark { version: shadow.version, timestamp: shadow.timestamp };
+            let mark = Mark::of_document(&shadow);
             Ok((Told::Has(mark), shadow))
         })
     }
