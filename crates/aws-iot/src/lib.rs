@@ -11,6 +11,8 @@ mod layers;
 mod limits;
 #[cfg(feature = "outbox")]
 mod outbox;
+#[cfg(feature = "config")]
+mod settings;
 mod start;
 
 pub use builder::Builder;
@@ -46,6 +48,10 @@ pub use limits::{Limit, LimitExceeded};
 #[cfg(feature = "outbox")]
 #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
 pub use outbox::OutboxFile;
+
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use settings::{Settings, SettingsError};
 
 /// Device Shadow, over a [`Client`]: see [`Client::shadow`].
 #[cfg(feature = "shadow")]
