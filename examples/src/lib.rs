@@ -17,7 +17,9 @@ mod guides {
 }
 
 mod connection;
+mod exchange;
 mod interrupt;
+mod proxy;
 mod session;
 mod shadow;
 
@@ -28,7 +30,9 @@ use std::process::ExitCode;
 use aws_iot::crates::mqtt_codec::InvalidTopic;
 
 pub use connection::{ConnectionArgs, start_emulator};
+pub use exchange::exchange;
 pub use interrupt::Interrupt;
+pub use proxy::LocalProxy;
 pub use session::session;
 pub use shadow::ShadowArgs;
 

@@ -1,83 +1,14 @@
 //! From settings to a builder.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use iot_session::layers::{Backoff, DrainRate, DropPolicy, GiveUp, Jitter, OfflineQueue, Pacing};
-use iot_session::{QoS, TopicName, Version, Will};
+use iot_session::Version;
+use iot_session::layers::{GiveUp, Jitter};
 use iot_transport::{CustomAuthorizer, Material};
-use zeroize::Zeroizing;
 
+use super::Settings;
 use super::error::{Origin, SettingsError};
-use super::keys::Value;
-use super::{Entry, Settings};
+use super::left::Left;
+use super::parts;
 use crate::builder::Builder;
-
-/// The settings of which a builder is being made. Each is taken out as it is used; what is left in the end has no use.
-struct Left(BTreeMap<&'static str, Entry>);
-
-macro_rules! take {
-    ($($name:ident: $variant:ident -> $type:ty),*) => {
-        $(
-            fn $name(&mut self, key: &str) -> Option<$type> {
-                self.take(key).and_then(|value| match value {
-                    Value::$variant(value) => Some(value),
-                    _ => None,
-                })
-            }
-        )*
-    };
-}
-
-impl Left {
-    take!(text: Text -> String, secret: Secret -> Zeroizing<String>, path: Path -> PathBuf, seconds: Seconds -> Duration,
-          count: Count -> u64, rate: Rate -> f64, switch: Switch -> bool);
-
-    fn take(&mut self, key: &str) -> Option<Value> {
-        self.0.remove(key).map(|entry| entry.value)
-    }
-
-    fn has(&self, key: &str) -> bool {
-        self.0.contains_key(key)
-    }
-
-    fn origin(&self, key: &str) -> Option<Origin> {
-        self.0.get(key).map(|entry| entry.origin.clone())
-    }
-
-    fn number<N: TryFrom<u64>>(&mut self, key: &str) -> Option<N> {
-        self.count(key).and_then(|count| N::try_from(count).ok())
-    }
-
-    /// Nothing may be left.
-    fn end(self, why: &str) -> Result<(), SettingsError> {
-        match self.0.into_iter().next() {
-            None => Ok(()),
-            Some((key, entry)) => Err(SettingsError::new(&entry.origin, key, why)),
-        }
-    }
-
-    /// Whether any setting of a table is given, for which this program may have been built without the feature.
-    #[cfg(not(all(
-        feature = "outbox",
-        feature = "proxy",
-        feature = "websocket",
-        feature = "platform-verifier"
-    )))]
-    fn without(&self, key: &str, feature: &str) -> Result<(), SettingsError> {
-        match self.0.iter().find(|(name, _)| name.starts_with(key)) {
-            None => Ok(()),
-            Some((name, entry)) => Err(SettingsError::new(
-                &entry.origin,
-                name,
-                format!(
-                    "it needs the feature `{feature}` of the crate aws-iot, without which this program was built"
-                ),
-            )),
-        }
-    }
-}
 
 impl Settings {
     /// A builder with these settings, to which more can be added.
@@ -228,16 +159,16 @@ fn apply<L>(left: &mut Left, mut builder: Builder<L>) -> Result<Builder<L>, Sett
     if let Some(strikes) = left.number::<u8>("containment") {
         builder = builder.containment((strikes > 0).then_some(strikes));
     }
-    if let Some(will) = will(left)? {
+    if let Some(will) = parts::will(left)? {
         builder = builder.will(will);
     }
-    if let Some(backoff) = backoff(left)? {
+    if let Some(backoff) = parts::backoff(left)? {
         builder = builder.backoff(backoff);
     }
-    if let Some(pacing) = pacing(left) {
+    if let Some(pacing) = parts::pacing(left) {
         builder = builder.pacing(pacing);
     }
-    if let Some(queue) = offline_queue(left) {
+    if let Some(queue) = parts::offline_queue(left) {
         builder = builder.offline_queue(queue);
     }
     with_features(left, builder)
@@ -254,13 +185,13 @@ fn with_features<L>(left: &mut Left, mut builder: Builder<L>) -> Result<Builder<
         left.without("platform_roots", "platform-verifier")?;
     }
     #[cfg(feature = "proxy")]
-    if let Some(proxy) = proxy(left)? {
+    if let Some(proxy) = parts::proxy(left)? {
         builder = builder.proxy(proxy);
     }
     #[cfg(not(feature = "proxy"))]
     left.without("proxy.", "proxy")?;
     #[cfg(feature = "outbox")]
-    if let Some(outbox) = outbox(left)? {
+    if let Some(outbox) = parts::outbox(left)? {
         builder = builder.outbox(outbox);
     }
     #[cfg(not(feature = "outbox"))]
@@ -272,145 +203,13 @@ fn with_features<L>(left: &mut Left, mut builder: Builder<L>) -> Result<Builder<
     Ok(builder)
 }
 
-fn will(left: &mut Left) -> Result<Option<Will>, SettingsError> {
-    let origin = left.origin("will.topic");
-    let Some(topic) = left.text("will.topic") else { return Ok(None) };
-    let wrong = |error: mqtt_codec::InvalidTopic| {
-        SettingsError::new(origin.as_ref().unwrap_or(&Origin::Given), "will.topic", error.to_string())
-    };
-    let topic = TopicName::try_from(topic).map_err(wrong)?;
-    let mut will = Will::new(topic, left.text("will.payload").unwrap_or_default());
-    if left.count("will.qos") == Some(1) {
-        will.qos = QoS::AtLeastOnce;
-    }
-    will.retain = left.switch("will.retain").unwrap_or_default();
-    Ok(Some(will))
-}
-
-fn backoff(left: &mut Left) -> Result<Option<Backoff>, SettingsError> {
-    let origin = left.origin("backoff.max").or_else(|| left.origin("backoff.base"));
-    let (base, max, stable) =
-        (left.seconds("backoff.base"), left.seconds("backoff.max"), left.seconds("backoff.stable"));
-    let Some(origin) = origin else {
-        let usual = Backoff::default();
-        return Ok(stable.map(|stable| Backoff::new(usual.base(), usual.max(), stable)));
-    };
-    let usual = Backoff::default();
-    let (base, max) = (base.unwrap_or(usual.base()), max.unwrap_or(usual.max()));
-    if max < base {
-        let why = format!("it is below `backoff.base`, which is {} s", base.as_secs_f64());
-        return Err(SettingsError::new(&origin, "backoff.max", why));
-    }
-    Ok(Some(Backoff::new(base, max, stable.unwrap_or(usual.stable()))))
-}
-
-/// AWS IoT Core's rates, but for those that are given.
-fn pacing(left: &mut Left) -> Option<Pacing> {
-    const PUBLISHES: u32 = 100;
-    const BYTES: u32 = 512 * 1024;
-    let (publishes, bytes) =
-        (left.number::<u32>("pacing.publishes_per_second"), left.number::<u32>("pacing.bytes_per_second"));
-    if publishes.is_none() && bytes.is_none() {
-        return None;
-    }
-    let mut pacing = Pacing::off();
-    pacing = match publishes.unwrap_or(PUBLISHES) {
-        0 => pacing,
-        rate => pacing.publishes_per_second(rate),
-    };
-    Some(match bytes.unwrap_or(BYTES) {
-        0 => pacing,
-        rate => pacing.bytes_per_second(rate),
-    })
-}
-
-fn offline_queue(left: &mut Left) -> Option<OfflineQueue> {
-    let messages = left.number::<usize>("offline_queue.max_messages");
-    let bytes = left.number::<usize>("offline_queue.max_bytes");
-    let when_full = left.text("offline_queue.when_full");
-    let rate = left.rate("offline_queue.drain_rate");
-    if messages.is_none() && bytes.is_none() && when_full.is_none() && rate.is_none() {
-        return None;
-    }
-    let mut queue = messages.map_or_else(OfflineQueue::default, OfflineQueue::bounded);
-    if let Some(bytes) = bytes {
-        queue = queue.max_bytes(bytes);
-    }
-    if let Some(policy) = when_full {
-        queue = queue.when_full(drop_policy(&policy));
-    }
-    if let Some(rate) = rate {
-        queue = queue.drain_rate(drain_rate(rate));
-    }
-    Some(queue)
-}
-
-fn drop_policy(word: &str) -> DropPolicy {
-    if word == "drop-oldest" { DropPolicy::DropOldest } else { DropPolicy::DropNewest }
-}
-
-fn drain_rate(per_second: f64) -> DrainRate {
-    if per_second > 0.0 { DrainRate::per_second(per_second) } else { DrainRate::unlimited() }
-}
-
-#[cfg(feature = "outbox")]
-fn outbox(left: &mut Left) -> Result<Option<crate::OutboxFile>, SettingsError> {
-    use crate::{Durability, OutboxFile};
-
-    let Some(path) = left.path("outbox.path") else {
-        return match left.0.iter().find(|(key, _)| key.starts_with("outbox.")) {
-            Some((key, entry)) => {
-                Err(SettingsError::new(&entry.origin, key, "it has no use without `outbox.path`"))
-            }
-            None => Ok(None),
-        };
-    };
-    let mut outbox = OutboxFile::new(path);
-    if let Some(messages) = left.number("outbox.max_messages") {
-        outbox = outbox.max_messages(messages);
-    }
-    if let Some(bytes) = left.number("outbox.max_bytes") {
-        outbox = outbox.max_bytes(bytes);
-    }
-    if let Some(policy) = left.text("outbox.when_full") {
-        outbox = outbox.when_full(drop_policy(&policy));
-    }
-    if let Some(rate) = left.rate("outbox.drain_rate") {
-        outbox = outbox.drain_rate(drain_rate(rate));
-    }
-    if let Some(keep) = left.switch("outbox.keep_session") {
-        outbox = outbox.keep_session(keep);
-    }
-    if let Some(interval) = left.seconds("outbox.sync_interval") {
-        outbox = outbox.durability(Durability::Interval(interval));
-    }
-    Ok(Some(outbox))
-}
-
-#[cfg(feature = "proxy")]
-fn proxy(left: &mut Left) -> Result<Option<crate::Proxy>, SettingsError> {
-    let Some(host) = left.text("proxy.host") else {
-        return match left.0.iter().find(|(key, _)| key.starts_with("proxy.")) {
-            Some((key, entry)) => {
-                Err(SettingsError::new(&entry.origin, key, "it has no use without `proxy.host`"))
-            }
-            None => Ok(None),
-        };
-    };
-    let port = left.number("proxy.port").ok_or_else(|| {
-        SettingsError::missing("proxy.port", "a proxy goes with its port, often 3128 or 8080")
-    })?;
-    let proxy = crate::Proxy::new(host, port);
-    match (left.text("proxy.user"), left.secret("proxy.password")) {
-        (Some(user), Some(password)) => Ok(Some(proxy.basic_auth(user, password.as_str()))),
-        (None, None) => Ok(Some(proxy)),
-        (Some(_), None) => Err(SettingsError::missing("proxy.password", "a user goes with a password")),
-        (None, Some(_)) => Err(SettingsError::missing("proxy.user", "a password goes with a user")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use iot_session::QoS;
+    use iot_session::layers::{Backoff, DrainRate, OfflineQueue, Pacing};
+
     use super::super::keys::{self, Kind};
     use super::*;
 

@@ -3,6 +3,8 @@
 mod build;
 mod error;
 mod keys;
+mod left;
+mod parts;
 mod source;
 
 use std::collections::BTreeMap;
