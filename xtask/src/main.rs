@@ -62,6 +62,21 @@ enum Command {
     ///
     /// The program brings an allocator and a panic handler of its own and links nothing but core, alloc and the C library.
     NoStd,
+    /// Compile the crates for musl, for aarch64 and armv7, and the codec for a machine without an operating system.
+    ///
+    /// Installs Rust's part of each target by rustup; the C compilers that crypto needs have to be there.
+    Cross,
+    /// Check that every relative link in the documentation leads to a file, and to a heading of it.
+    DocLinks,
+    /// Package every crate as for publishing, and build each from its package.
+    ///
+    /// Fails when a crate lacks what a registry shows: description, keywords, categories, readme, licence and its text.
+    Package,
+    /// Do what the READMEs tell a newcomer: new projects outside of this workspace that use one crate each.
+    ///
+    /// Programs, settings and dependencies are taken from the READMEs as they stand, built, run against the emulator, and have to
+    /// print what they should.
+    Walkthrough,
     /// Check our client against a real Mosquitto, and the emulator against mosquitto_pub and mosquitto_sub.
     ///
     /// Installs Mosquitto where it can (Debian and Ubuntu, as root) and says what to install where it cannot. All of
@@ -152,6 +167,10 @@ fn main() -> ExitCode {
         Command::Deny => xtask::deny::run(),
         Command::Conformance { summary } => xtask::conformance::run(summary),
         Command::NoStd => xtask::no_std::run(),
+        Command::Cross => xtask::cross::run(),
+        Command::DocLinks => xtask::doc_links::run(),
+        Command::Package => xtask::package::run(),
+        Command::Walkthrough => xtask::walkthrough::run(),
         Command::Interop { only } => xtask::interop::run(only.as_deref()),
         Command::Chaos { arguments } => xtask::chaos::run("network", &arguments),
         Command::Soak { arguments } => xtask::chaos::run("soak", &arguments),

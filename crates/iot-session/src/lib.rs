@@ -17,6 +17,15 @@ pub mod stage;
 pub mod storage;
 mod time;
 
+/// What a transport of one's own is made of: see [`iot_transport`], which has ready ones.
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod transport {
+    pub use iot_transport::{
+        Attempt, BoxConnector, ConnectError, ConnectErrorKind, Connector, Endpoint, Phase, from_fn,
+    };
+}
+
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use client::PublishService;
