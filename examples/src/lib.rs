@@ -10,6 +10,8 @@ mod readme {}
 mod guides {
     #[doc = include_str!("../../docs/connecting.md")]
     mod connecting {}
+    #[doc = include_str!("../../docs/embedded.md")]
+    mod embedded {}
     #[doc = include_str!("../../docs/migrating-from-python.md")]
     mod migrating {}
     #[doc = include_str!("../../docs/shadows.md")]
