@@ -13,13 +13,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use aws_iot::crates::iot_transport::{Tcp, Tls, alpn};
 use aws_iot::credentials::Cognito;
-use aws_iot::{Address, Builder, Client, Material, Message, QoS, TlsOptions, TrustAnchors};
+use aws_iot::{Address, Builder, Material, TlsOptions, TrustAnchors};
 use clap::Parser;
-use examples::{Failure, Interrupt, end, say, session, start_emulator};
+use examples::{Failure, Interrupt, end, exchange, session, start_emulator};
 use iot_emulator::Emulator;
 
 /// Publish and subscribe with credentials from an Amazon Cognito identity pool
@@ -66,7 +65,10 @@ async fn run(args: &Args) -> Result<(), Failure> {
         (Some(endpoint), Some(pool)) => (to(args, endpoint, pool)?, None),
         _ => to_emulator().await.map(|(builder, emulator)| (builder, Some(emulator)))?,
     };
-    session(connection, &args.client_id, interrupt, async |client| talk(client, args).await).await
+    session(connection, &args.client_id, interrupt, async |client| {
+        exchange(client, &args.topic, args.count).await
+    })
+    .await
 }
 
 fn to(args: &Args, endpoint: &str, pool: &str) -> Result<Builder, Failure> {
@@ -113,26 +115,4 @@ async fn to_emulator() -> Result<(Builder, Emulator), Failure> {
         .root_ca(ca)
         .port(emulator.port());
     Ok((builder, emulator))
-}
-
-async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {
-    let mut messages = client.subscribe(args.topic.as_str(), QoS::AtLeastOnce).await?;
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    let (mut sequence, mut received) = (0u64, 0u64);
-    while args.count.is_none_or(|count| received < count) {
-        tokio::select! {
-            _ = ticks.tick() => {
-                sequence += 1;
-                let message = Message::new(args.topic.as_str(), format!("New Message {sequence}"));
-                client.publish(message.map_err(aws_iot::Error::from)?).await?.await.map_err(aws_iot::Error::from)?;
-            }
-            message = messages.next() => {
-                let Some(message) = message else { break };
-                received += 1;
-                let text = String::from_utf8_lossy(message.payload());
-                say(format_args!("Received on {}: {text}", message.topic()))?;
-            }
-        }
-    }
-    Ok(())
 }

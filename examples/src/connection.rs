@@ -87,6 +87,12 @@ impl ConnectionArgs {
         Ok((builder.version(self.version()), emulator))
     }
 
+    /// Whether it is not the emulator.
+    #[must_use]
+    pub fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
     fn version(&self) -> Version {
         match self.protocol {
             Protocol::V3_1_1 => Version::V3_1_1,

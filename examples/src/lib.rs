@@ -23,7 +23,9 @@ mod guides {
 }
 
 mod connection;
+mod exchange;
 mod interrupt;
+mod proxy;
 mod session;
 mod shadow;
 
@@ -34,7 +36,9 @@ use std::process::ExitCode;
 use aws_iot::crates::mqtt_codec::InvalidTopic;
 
 pub use connection::{ConnectionArgs, start_emulator};
+pub use exchange::exchange;
 pub use interrupt::Interrupt;
+pub use proxy::LocalProxy;
 pub use session::session;
 pub use shadow::ShadowArgs;
 

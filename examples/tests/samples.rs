@@ -45,6 +45,26 @@ fn handlers_hear_of_messages_and_acknowledgements() {
 }
 
 #[test]
+fn messages_go_through_a_proxy() {
+    for door in [&["--count", "1"][..], &["--count", "1", "-w"]] {
+        let said = said("basic_pub_sub_proxy", door);
+        assert!(said.contains("Started a proxy on 127.0.0.1:"), "{said}");
+        assert!(said.contains("The proxy opened a tunnel to localhost:"), "{said}");
+        assert!(said.contains("Received on sdk/test/Rust: New Message 1\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_told() {
+    let output = run("basic_pub_sub_proxy", &["--proxy", "127.0.0.1:1", "--count", "1"]);
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.starts_with("error: ") && sentence.contains("127.0.0.1"), "{sentence}");
+    assert_eq!(output.status.code(), Some(1));
+    let output = run("basic_pub_sub_proxy", &["-e", "e", "-c", "c", "-k", "k"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn of_seven_messages_a_queue_of_five_keeps_the_first_or_the_last() {
     let told = |args: &[&str], words: &str| -> Vec<char> {
         let said = said("offline_queue", args);

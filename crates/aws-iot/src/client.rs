@@ -318,7 +318,7 @@ impl Client {
     }
 }
 
-fn checked<F>(filter: F, qos: QoS) -> Result<TopicFilter, Error>
+pub(crate) fn checked<F>(filter: F, qos: QoS) -> Result<TopicFilter, Error>
 where
     F: TryInto<TopicFilter>,
     OpError: From<F::Error>,

@@ -29,8 +29,16 @@ pub enum Error {
     Operation(OpError),
     /// The outbox cannot be opened.
     Outbox(StoreError),
+    /// A setting of a file or of the environment cannot be used.
+    #[cfg(feature = "config")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+    Settings(crate::SettingsError),
     /// There is no tokio runtime to run the connection on.
     NoRuntime,
+    /// The system has no thread for a connection whose calls block.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    NoThread(io::Error),
 }
 
 impl Error {
@@ -62,6 +70,10 @@ impl fmt::Display for Error {
                 hint(error).map_or(Ok(()), |hint| write!(f, "; {hint}"))
             }
             Self::Region(error) => write!(f, "{error} (Builder::region)"),
+            #[cfg(feature = "config")]
+            Self::Settings(error) => error.fmt(f),
+            #[cfg(feature = "blocking")]
+            Self::NoThread(error) => write!(f, "there is no thread for the connection to run on: {error}"),
             Self::NoRuntime => {
                 f.write_str("there is no tokio runtime here: call it from async code under #[tokio::main]")
             }
@@ -126,8 +138,17 @@ impl std::error::Error for Error {
             Self::Tls(error) => error.source(),
             Self::Operation(error) => error.source(),
             Self::Outbox(error) => Some(error),
+            #[cfg(feature = "blocking")]
+            Self::NoThread(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(feature = "config")]
+impl From<crate::SettingsError> for Error {
+    fn from(error: crate::SettingsError) -> Self {
+        Self::Settings(error)
     }
 }
 

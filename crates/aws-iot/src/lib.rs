@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod builder;
 mod client;
 mod door;
@@ -11,6 +14,8 @@ mod layers;
 mod limits;
 #[cfg(feature = "outbox")]
 mod outbox;
+#[cfg(feature = "config")]
+mod settings;
 mod start;
 
 pub use builder::Builder;
@@ -46,6 +51,10 @@ pub use limits::{Limit, LimitExceeded};
 #[cfg(feature = "outbox")]
 #[cfg_attr(docsrs, doc(cfg(feature = "outbox")))]
 pub use outbox::OutboxFile;
+
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use settings::{Settings, SettingsError};
 
 /// Device Shadow, over a [`Client`]: see [`Client::shadow`].
 #[cfg(feature = "shadow")]

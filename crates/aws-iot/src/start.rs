@@ -1,12 +1,20 @@
 //! From settings to a connection.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+#[cfg(feature = "outbox")]
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use iot_session::layers::{Random, Reconnect, Standard};
 use iot_session::proto::{ConnectOptions, Engine, SavedSession};
+use iot_session::stage::Stage;
+#[cfg(feature = "outbox")]
+use iot_session::storage::Disk;
 use iot_session::{Config, stack};
 use iot_transport::{Address, BoxConnector};
+use mqtt_codec::Codec;
+#[cfg(feature = "outbox")]
+use mqtt_codec::TopicFilter;
 use zeroize::Zeroizing;
 
 use crate::builder::Builder;
@@ -50,12 +58,51 @@ impl<L> Builder<L> {
         Ok(session)
     }
 
+    /// As [`connect`](Self::connect), for programs without async code: every call of the client blocks. No runtime is needed; it has
+    /// a thread of its own, and a second one as soon as there is a handler.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); the system has no more threads.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn connect_blocking(self) -> Result<crate::blocking::Client, Error>
+    where
+        L: Layers,
+    {
+        let client = self.assemble()?.on_a_thread()?;
+        client.connect()?;
+        Ok(client)
+    }
+
+    /// As [`connect_lazily`](Self::connect_lazily), for programs without async code.
+    ///
+    /// # Errors
+    /// What is wrong with a setting or a file; the system has no more threads.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn connect_lazily_blocking(self) -> Result<crate::blocking::Client, Error>
+    where
+        L: Layers,
+    {
+        let client = self.assemble()?.on_a_thread()?;
+        client.connect_lazily()?;
+        Ok(client)
+    }
+
     /// Everything but the connection.
     fn start(self) -> Result<Client, Error>
     where
         L: Layers,
     {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        Ok(self.assemble()?.on(&runtime))
+    }
+
+    /// Everything but what drives it.
+    fn assemble(self) -> Result<Assembled<impl Stage + Send + 'static>, Error>
+    where
+        L: Layers,
+    {
         let connector = self.connector()?;
         #[cfg(feature = "outbox")]
         let opened = self.outbox.as_ref().map(OutboxFile::open).transpose()?;
@@ -92,17 +139,18 @@ impl<L> Builder<L> {
             explain: Some(iot_transport::explain_io),
             ..Config::default()
         };
-        let (session, driver) = iot_session::client(stage, codec, connector, config);
-        #[cfg(feature = "outbox")]
-        let driver = match disk {
-            Some(disk) => driver.with_disk(disk),
-            None => driver,
-        };
-        runtime.spawn(driver.run());
-        let client = Client::new(session);
-        #[cfg(feature = "outbox")]
-        let client = client.with_outbox(damaged, left);
-        Ok(client)
+        Ok(Assembled {
+            stage,
+            codec,
+            connector,
+            config,
+            #[cfg(feature = "outbox")]
+            disk,
+            #[cfg(feature = "outbox")]
+            damaged,
+            #[cfg(feature = "outbox")]
+            left,
+        })
     }
 
     fn connector(&self) -> Result<BoxConnector, Error> {
@@ -153,6 +201,59 @@ impl<L> Builder<L> {
             username.push_str(concat!("SDK=Rust&Version=", env!("CARGO_PKG_VERSION")));
         }
         username
+    }
+}
+
+/// A session that nothing drives yet.
+struct Assembled<S> {
+    stage: S,
+    codec: Codec,
+    connector: BoxConnector,
+    config: Config,
+    #[cfg(feature = "outbox")]
+    disk: Option<Disk>,
+    /// Where the file of the outbox is now that was found damaged.
+    #[cfg(feature = "outbox")]
+    damaged: Option<PathBuf>,
+    /// What an earlier run had subscribed.
+    #[cfg(feature = "outbox")]
+    left: Vec<TopicFilter>,
+}
+
+impl<S: Stage + Send + 'static> Assembled<S> {
+    /// Driven by a task of this runtime.
+    fn on(self, runtime: &tokio::runtime::Handle) -> Client {
+        let (session, driver) = iot_session::client(self.stage, self.codec, self.connector, self.config);
+        #[cfg(feature = "outbox")]
+        let driver = match self.disk {
+            Some(disk) => driver.with_disk(disk),
+            None => driver,
+        };
+        runtime.spawn(driver.run());
+        let client = Client::new(session);
+        #[cfg(feature = "outbox")]
+        let client = client.with_outbox(self.damaged, self.left);
+        client
+    }
+
+    /// Driven by a thread of its own.
+    #[cfg(feature = "blocking")]
+    fn on_a_thread(self) -> Result<crate::blocking::Client, Error> {
+        use iot_session::blocking;
+
+        let Self { stage, codec, connector, config, .. } = self;
+        #[cfg(feature = "outbox")]
+        let threads = match self.disk {
+            Some(disk) => blocking::Client::with_disk(stage, codec, connector, config, disk),
+            None => blocking::Client::new(stage, codec, connector, config),
+        };
+        #[cfg(not(feature = "outbox"))]
+        let threads = blocking::Client::new(stage, codec, connector, config);
+        let threads = threads.map_err(Error::NoThread)?;
+        let client = Client::new(threads.session().clone());
+        #[cfg(feature = "outbox")]
+        let client = client.with_outbox(self.damaged, self.left);
+        Ok(crate::blocking::Client::new(client, threads))
     }
 }
 

@@ -41,6 +41,7 @@ mod wait;
 
 pub use messages::{Messages, NextError};
 
+use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -52,7 +53,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::{
-    ClosedError, Config, Delivery, Driver, Leftover, Notices, Stats, Status, SubscribeOptions, Subscription,
+    ClosedError, Config, Delivery, Driver, Leftover, NoticeHandler, Notices, Stats, Status, SubscribeOptions,
+    Subscription,
 };
 use super::{TryPublishError, client as async_client};
 use crate::error::OpError;
@@ -74,6 +76,9 @@ pub struct Client {
 #[derive(Debug)]
 struct Threads {
     driver: Mutex<Option<JoinHandle<()>>>,
+    /// The driver's runtime, whose timers go on until `alive` is dropped.
+    runtime: Handle,
+    alive: Option<oneshot::Sender<()>>,
     handlers: Mutex<Option<Handlers>>,
 }
 
@@ -87,6 +92,7 @@ struct Handlers {
 
 impl Drop for Threads {
     fn drop(&mut self) {
+        drop(self.alive.take());
         let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A connector that holds a handle would drop it on the driver's thread, which cannot wait for itself.
         if let Some(driver) = driver.filter(|driver| driver.thread().id() != thread::current().id()) {
@@ -158,11 +164,33 @@ impl Client {
         C: Connector,
     {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let driver = thread::Builder::new()
-            .name("iot-session".to_owned())
-            .spawn(move || runtime.block_on(driver.run()))?;
-        let threads = Threads { driver: Mutex::new(Some(driver)), handlers: Mutex::new(None) };
+        let handle = runtime.handle().clone();
+        let (alive, ended) = oneshot::channel::<()>();
+        let driver = thread::Builder::new().name("iot-session".to_owned()).spawn(move || {
+            runtime.block_on(driver.run());
+            // Whoever still waits has timers here. Ends by the sender being dropped.
+            let _ = runtime.block_on(ended);
+        })?;
+        let threads = Threads {
+            driver: Mutex::new(Some(driver)),
+            runtime: handle,
+            alive: Some(alive),
+            handlers: Mutex::new(None),
+        };
         Ok(Self { session, threads: Arc::new(threads) })
+    }
+
+    /// Waits for a future that needs this client's timers, such as one of what was built on
+    /// [`session`](Self::session). What it spawns runs on the driver's thread, and must not block there.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _context = self.threads.runtime.enter();
+        wait(future)
+    }
+
+    /// As [`block_on`](Self::block_on), for so long; `None`: the future was not done yet, and is dropped.
+    pub fn block_on_for<F: Future>(&self, future: F, timeout: Duration) -> Option<F::Output> {
+        let _context = self.threads.runtime.enter();
+        wait_for(future, timeout)
     }
 
     /// As [`crate::Client::connect`].
@@ -257,10 +285,7 @@ impl Client {
         OpError: From<F::Error>,
         H: FnMut(Message) + Send + 'static,
     {
-        let runtime = self
-            .threads
-            .handlers()
-            .map_err(|_| OpError::Unsupported("there is no thread for handlers to run on"))?;
+        let runtime = self.handlers()?;
         let handler = move |message| {
             handler(message);
             std::future::ready(())
@@ -313,6 +338,22 @@ impl Client {
         std::iter::from_fn(move || wait(notices.next()))
     }
 
+    /// Calls `handler` with each notice from now on, on the thread for handlers, as long as what is returned is there. See
+    /// [`crate::Client::on_notice`].
+    ///
+    /// # Errors
+    /// [`OpError::Unsupported`] when the system has no more threads; the client is closed.
+    pub fn on_notice<H>(&self, mut handler: H) -> Result<NoticeHandler, OpError>
+    where
+        H: FnMut(Notice) + Send + 'static,
+    {
+        let _context = self.handlers()?.enter();
+        self.session.on_notice(move |notice| {
+            handler(notice);
+            std::future::ready(())
+        })
+    }
+
     /// As [`crate::Client::disconnect`].
     ///
     /// # Errors
@@ -327,6 +368,11 @@ impl Client {
     /// The client is closed already.
     pub fn close(&self, within: Duration) -> Result<Leftover, ClosedError> {
         wait(self.session.close(within))
+    }
+
+    fn handlers(&self) -> Result<Handle, OpError> {
+        let runtime = self.threads.handlers();
+        runtime.map_err(|_| OpError::Unsupported("there is no thread for handlers to run on"))
     }
 
     /// The same client for async code.
