@@ -8,10 +8,16 @@ mod readme {}
 /// The guides' examples, as well.
 #[cfg(doctest)]
 mod guides {
+    #[doc = include_str!("../../docs/connecting.md")]
+    mod connecting {}
+    #[doc = include_str!("../../docs/embedded.md")]
+    mod embedded {}
     #[doc = include_str!("../../docs/migrating-from-python.md")]
     mod migrating {}
     #[doc = include_str!("../../docs/shadows.md")]
     mod shadows {}
+    #[doc = include_str!("../../docs/testing-with-the-emulator.md")]
+    mod testing {}
     #[doc = include_str!("../../docs/writing-a-layer.md")]
     mod writing_a_layer {}
 }
