@@ -39,13 +39,15 @@ impl<L> Builder<L> {
     where
         L: Layers,
     {
-        let session = self.start()?;
+        let patient = self.retry_first;
+        let session = self.start(patient)?;
         session.connect().await?;
         Ok(session)
     }
 
-    /// As [`connect`](Self::connect), but returns at once: for devices that boot offline. Attempts go on until one succeeds,
-    /// whatever the first ones bring; [`Client::status`] shows how they fare. Subscriptions and messages can be made at once.
+    /// As [`connect`](Self::connect), but returns at once: for devices that boot offline, or before their clock is set. Attempts go on
+    /// until one succeeds, whatever the first ones bring, a certificate outside its dates included; [`Client::status`] shows how
+    /// they fare. Subscriptions and messages can be made at once.
     ///
     /// # Errors
     /// What is wrong with a setting or a file, or that there is no tokio runtime.
@@ -53,7 +55,7 @@ impl<L> Builder<L> {
     where
         L: Layers,
     {
-        let session = self.start()?;
+        let session = self.start(true)?;
         session.connect_lazily().await?;
         Ok(session)
     }
@@ -69,7 +71,8 @@ impl<L> Builder<L> {
     where
         L: Layers,
     {
-        let client = self.assemble()?.on_a_thread()?;
+        let patient = self.retry_first;
+        let client = self.assemble(patient)?.on_a_thread()?;
         client.connect()?;
         Ok(client)
     }
@@ -84,26 +87,26 @@ impl<L> Builder<L> {
     where
         L: Layers,
     {
-        let client = self.assemble()?.on_a_thread()?;
+        let client = self.assemble(true)?.on_a_thread()?;
         client.connect_lazily()?;
         Ok(client)
     }
 
     /// Everything but the connection.
-    fn start(self) -> Result<Client, Error>
+    fn start(self, patient: bool) -> Result<Client, Error>
     where
         L: Layers,
     {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        Ok(self.assemble()?.on(&runtime))
+        Ok(self.assemble(patient)?.on(&runtime))
     }
 
-    /// Everything but what drives it.
-    fn assemble(self) -> Result<Assembled<impl Stage + Send + 'static>, Error>
+    /// Everything but what drives it. What may heal by itself passes if it is `patient`.
+    fn assemble(self, patient: bool) -> Result<Assembled<impl Stage + Send + 'static>, Error>
     where
         L: Layers,
     {
-        let connector = self.connector()?;
+        let connector = self.connector(patient)?;
         #[cfg(feature = "outbox")]
         let opened = self.outbox.as_ref().map(OutboxFile::open).transpose()?;
         #[cfg(feature = "outbox")]
@@ -153,13 +156,13 @@ impl<L> Builder<L> {
         })
     }
 
-    fn connector(&self) -> Result<BoxConnector, Error> {
+    fn connector(&self, patient: bool) -> Result<BoxConnector, Error> {
         if let Door::Own(connector) = &self.door {
             return Ok(connector.clone());
         }
         let endpoint: Address = self.endpoint.parse()?;
         let port = self.port.or(endpoint.port()).unwrap_or(self.door.default_port());
-        self.door.connector(&self.way, (endpoint.host(), port), self.retry_first)
+        self.door.connector(&self.way, (endpoint.host(), port), patient)
     }
 
     /// `last_client_id`: under which an earlier run had its session.

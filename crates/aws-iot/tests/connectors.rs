@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by panicking")]
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -14,9 +15,9 @@ use aws_iot::crates::iot_transport::tls::rustls::pki_types::{CertificateDer, Pri
 use aws_iot::crates::iot_transport::tls::rustls::sign::CertifiedKey;
 use aws_iot::crates::iot_transport::{Tcp, Tls, TlsOptions, TrustAnchors};
 use aws_iot::{
-    Attempt, Backoff, Builder, Connector, Error, Identity, Material, Message, QoS, Version, from_fn,
+    Attempt, Backoff, Builder, Connector, Error, Identity, Material, Message, QoS, Status, Version, from_fn,
 };
-use iot_emulator::{Credentials, Emulator};
+use iot_emulator::{CredentialFiles, Credentials, Emulator};
 
 /// A publish there and back.
 async fn works(builder: Builder) {
@@ -129,18 +130,8 @@ fn now() -> SystemTime {
 #[tokio::test]
 async fn a_certificate_outside_its_dates_is_waited_for_if_the_first_connection_is() {
     let emulator = Emulator::start().await.unwrap();
-    let hour = Duration::from_secs(3_600);
-    let early = emulator.authority().issue_client_valid("device", now() + hour, now() + 2 * hour).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let files = early.write_to(directory.path()).unwrap();
-    let builder = aws_iot::mutual_tls(
-        emulator.endpoint(),
-        Material::file(&files.certificate),
-        Material::file(&files.key),
-    )
-    .root_ca(Material::file(&files.ca))
-    .port(emulator.port())
-    .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1), Duration::from_secs(20)));
+    let (builder, files) = before_its_dates(&emulator, directory.path());
     let error = builder.clone().connect().await.unwrap_err();
     assert!(matches!(error, Error::Tls(_)) && error.is_retryable(), "{error}");
 
@@ -157,4 +148,41 @@ async fn a_certificate_outside_its_dates_is_waited_for_if_the_first_connection_i
     fs::write(&files.key, "no key").unwrap();
     let error = builder.retry_first(true).connect().await.unwrap_err();
     assert!(matches!(error, Error::Tls(_)) && !error.is_retryable(), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_outside_its_dates_is_waited_for_by_who_connects_lazily() {
+    let emulator = Emulator::start().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (builder, files) = before_its_dates(&emulator, directory.path());
+    let client = builder.clone().connect_lazily().await.unwrap();
+    let mut status = client.status();
+    let failed = status.wait_for(|status| matches!(status, Status::Disconnected { retry_in: Some(_), .. }));
+    failed.await.unwrap();
+    let good = emulator.credentials();
+    fs::write(&files.key, &good.key_pem).unwrap();
+    fs::write(&files.certificate, &good.certificate_pem).unwrap();
+    client.online().await.unwrap();
+    client.disconnect().await.unwrap();
+
+    fs::write(&files.key, "no key").unwrap();
+    let error = builder.connect_lazily().await.unwrap_err();
+    assert!(matches!(error, Error::Tls(_)) && !error.is_retryable(), "{error}");
+}
+
+/// A device whose certificate is valid only in an hour.
+fn before_its_dates(emulator: &Emulator, directory: &Path) -> (Builder, CredentialFiles) {
+    let hour = Duration::from_secs(3_600);
+    let early = emulator.authority().issue_client_valid("device", now() + hour, now() + 2 * hour).unwrap();
+    let files = early.write_to(directory).unwrap();
+    let builder = aws_iot::mutual_tls(
+        emulator.endpoint(),
+        Material::file(&files.certificate),
+        Material::file(&files.key),
+    )
+    .root_ca(Material::file(&files.ca))
+    .port(emulator.port())
+    .connect_interval(Duration::ZERO)
+    .backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(1), Duration::from_secs(20)));
+    (builder, files)
 }

@@ -17,6 +17,8 @@ const MADE_BY_FUZZING: &[&str] = &["fuzz/corpus", "fuzz/artifacts", "fuzz/covera
 const HIDDEN_BUT_OURS: &[&str] = &[".cargo", ".ci", ".github"];
 /// Files that git ignores or a tool writes.
 const SKIPPED_ENDINGS: &[&str] = &[".lock", ".pem", ".key", ".crt", ".profraw"];
+/// In a second working tree of git, a file that says where the first one is.
+const SECOND_TREE: &str = ".git";
 
 /// Every text file below a root.
 #[derive(Debug)]
@@ -111,7 +113,10 @@ fn walk(root: &Path, below: &str, files: &mut Vec<File>) -> Result {
         let kind = entry.file_type()?;
         if kind.is_dir() && is_ours(&name, &path) {
             walk(root, &path, files)?;
-        } else if kind.is_file() && !SKIPPED_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        } else if kind.is_file()
+            && path != SECOND_TREE
+            && !SKIPPED_ENDINGS.iter().any(|ending| name.ends_with(ending))
+        {
             // What is no text has no lines to complain about.
             let Ok(text) = String::from_utf8(fs::read(entry.path())?) else { continue };
             let tokens = name.ends_with(".rs").then(|| parse(&text));

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn what_it_tells_is_read() {
-        let lines = ["port         34117 (mutual TLS)".to_owned(), "CA           files of a run/ca.pem".to_owned()];
+        let lines =
+            ["port         34117 (mutual TLS)".to_owned(), "CA           files of a run/ca.pem".to_owned()];
         let told = Told(&lines);
         assert_eq!(told.port("port ").unwrap(), 34117);
         assert_eq!(told.value("CA ").unwrap(), "files of a run/ca.pem");
