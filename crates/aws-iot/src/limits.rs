@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use mqtt_codec::{QoS, TopicFilter};
+use iot_session::Will;
+use mqtt_codec::{PropertiesRef, QoS, TopicFilter};
 
 use crate::Message;
 
@@ -17,8 +18,16 @@ pub enum Limit {
     TopicLength,
     /// 7 slashes, not counting those of `$aws/rules/<rule>/` and `$share/<name>/`.
     TopicSlashes,
+    /// 128 characters of the name in `$share/<name>/`.
+    ShareName,
     /// 128 KiB.
     Payload,
+    /// MQTT 5: 256 bytes.
+    ContentType,
+    /// MQTT 5: 8 KiB.
+    CorrelationData,
+    /// MQTT 5: 8 KiB of names and values together.
+    UserProperties,
     /// QoS 1: there is no QoS 2.
     QoS,
 }
@@ -31,7 +40,10 @@ impl Limit {
             Self::ClientId => 128,
             Self::TopicLength => 256,
             Self::TopicSlashes => 7,
+            Self::ShareName => 128,
             Self::Payload => 128 * 1024,
+            Self::ContentType => 256,
+            Self::CorrelationData | Self::UserProperties => 8 * 1024,
             Self::QoS => 1,
         }
     }
@@ -54,6 +66,16 @@ impl fmt::Display for LimitExceeded {
             Limit::TopicLength => write!(f, "the topic has {value} bytes, AWS IoT Core allows {max}"),
             Limit::TopicSlashes => write!(f, "the topic has {value} slashes, AWS IoT Core allows {max}"),
             Limit::Payload => write!(f, "the payload has {value} bytes, AWS IoT Core allows {max}"),
+            Limit::ShareName => {
+                write!(f, "the name of the share has {value} characters, AWS IoT Core allows {max}")
+            }
+            Limit::ContentType => write!(f, "the content type has {value} bytes, AWS IoT Core allows {max}"),
+            Limit::CorrelationData => {
+                write!(f, "the correlation data has {value} bytes, AWS IoT Core allows {max}")
+            }
+            Limit::UserProperties => {
+                write!(f, "the user properties have {value} bytes, AWS IoT Core allows {max}")
+            }
             Limit::QoS => write!(f, "QoS {value} does not exist at AWS IoT Core, use QoS 0 or 1"),
         }
     }
@@ -80,6 +102,9 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), LimitExceeded> {
 }
 
 pub(crate) fn check_filter(filter: &TopicFilter) -> Result<(), LimitExceeded> {
+    if let Some(name) = filter.share_name() {
+        check(Limit::ShareName, name.chars().count())?;
+    }
     check_topic(filter.without_share())
 }
 
@@ -90,11 +115,31 @@ pub(crate) fn check_qos(qos: QoS) -> Result<(), LimitExceeded> {
 pub(crate) fn check_message(message: &Message) -> Result<(), LimitExceeded> {
     check_qos(message.quality())?;
     check_topic(message.topic())?;
-    check(Limit::Payload, message.payload().len())
+    check(Limit::Payload, message.payload().len())?;
+    check_properties(message.properties())
+}
+
+pub(crate) fn check_will(will: &Will) -> Result<(), LimitExceeded> {
+    check_qos(will.qos)?;
+    check_topic(will.topic.as_str())?;
+    check(Limit::Payload, will.payload.len())?;
+    check_properties(will.properties.as_ref())
+}
+
+fn check_properties(properties: PropertiesRef<'_>) -> Result<(), LimitExceeded> {
+    if properties.is_empty() {
+        return Ok(());
+    }
+    check(Limit::ContentType, properties.content_type().map_or(0, str::len))?;
+    check(Limit::CorrelationData, properties.correlation_data().map_or(0, <[u8]>::len))?;
+    let bytes = properties.user_properties().map(|(name, value)| name.len().saturating_add(value.len()));
+    check(Limit::UserProperties, bytes.fold(0, usize::saturating_add))
 }
 
 #[cfg(test)]
 mod tests {
+    use mqtt_codec::{Property, TopicName};
+
     use super::*;
 
     #[test]
@@ -122,6 +167,37 @@ mod tests {
         );
         let error = check_message(&message(1).qos(QoS::ExactlyOnce)).unwrap_err();
         assert_eq!(error.to_string(), "QoS 2 does not exist at AWS IoT Core, use QoS 0 or 1");
+    }
+
+    #[test]
+    fn properties_have_limits_of_their_own() {
+        let message = |property| Message::new("t", "x").unwrap().property(property).unwrap();
+        let (fits, exceeds) = ("x".repeat(256), "x".repeat(257));
+        assert!(check_message(&message(Property::ContentType(&fits))).is_ok());
+        let exceeded = |message: &Message| check_message(message).unwrap_err();
+        let content_type = exceeded(&message(Property::ContentType(&exceeds)));
+        assert_eq!(content_type, LimitExceeded { limit: Limit::ContentType, value: 257 });
+        let (fits, exceeds) = ([0; 8192], [0; 8193]);
+        assert!(check_message(&message(Property::CorrelationData(&fits))).is_ok());
+        let data = exceeded(&message(Property::CorrelationData(&exceeds)));
+        assert_eq!(data, LimitExceeded { limit: Limit::CorrelationData, value: 8193 });
+        let half = "x".repeat(4095);
+        let two = message(Property::UserProperty("a", &half)).property(Property::UserProperty("b", &half));
+        let two = two.unwrap();
+        assert!(check_message(&two).is_ok());
+        let three = exceeded(&two.property(Property::UserProperty("c", "")).unwrap());
+        assert_eq!(three, LimitExceeded { limit: Limit::UserProperties, value: 8193 });
+    }
+
+    #[test]
+    fn a_will_and_the_name_of_a_share_are_held_to_theirs() {
+        let mut will = Will::new(TopicName::try_from("1/2/3/4/5/6/7/8").unwrap(), "x");
+        assert!(check_will(&will).is_ok());
+        will.qos = QoS::ExactlyOnce;
+        assert_eq!(check_will(&will).unwrap_err().limit, Limit::QoS);
+        let share = |name: &str| TopicFilter::try_from(format!("$share/{name}/a")).unwrap();
+        assert!(check_filter(&share(&"é".repeat(128))).is_ok());
+        assert_eq!(check_filter(&share(&"é".repeat(129))).unwrap_err().value, 129);
     }
 
     #[test]

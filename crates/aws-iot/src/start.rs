@@ -178,8 +178,7 @@ impl<L> Builder<L> {
             .operation_timeout(self.operation_timeout)
             .containment(self.containment);
         if let Some(will) = &self.will {
-            limits::check_topic(will.topic.as_str())?;
-            limits::check_qos(will.qos)?;
+            limits::check_will(will)?;
             options = options.will(will.clone());
         }
         let username = self.login();
