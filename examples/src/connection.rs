@@ -1,9 +1,9 @@
 //! Where to connect to, by the flags of the AWS IoT Device SDK for Python's samples.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aws_iot::credentials::{Chain, Credentials};
-use aws_iot::{Builder, Material, Version};
+use aws_iot::{Builder, Material, Settings, Version};
 use clap::{Args, ValueEnum};
 use iot_emulator::{AwsCredentials, CredentialFiles, Emulator};
 
@@ -12,6 +12,9 @@ use crate::{Failure, say};
 /// The flags that every sample has.
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
+    /// A file with these settings and more, TOML or JSON; variables of the environment such as AWS_IOT_ENDPOINT go before it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "root_ca", "cert", "key", "port", "websocket", "region"])]
+    config: Option<PathBuf>,
     /// The endpoint: `aws iot describe-endpoint --endpoint-type iot:Data-ATS`. Without it a local emulator is started
     #[arg(short, long)]
     endpoint: Option<String>,
@@ -34,9 +37,9 @@ pub struct ConnectionArgs {
     /// With -w: the AWS region, where the endpoint's name does not tell it [default: AWS_REGION, AWS_DEFAULT_REGION]
     #[arg(long)]
     region: Option<String>,
-    /// The protocol version
-    #[arg(long = "mqtt", value_enum, default_value_t = Protocol::V5)]
-    protocol: Protocol,
+    /// The protocol version [default: 5]
+    #[arg(long = "mqtt", value_enum)]
+    protocol: Option<Protocol>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -54,12 +57,15 @@ impl ConnectionArgs {
     /// # Errors
     /// Flags that do not go together; the emulator could not be started.
     pub async fn builder(&self) -> Result<(Builder, Option<Emulator>), Failure> {
+        if let Some(file) = &self.config {
+            return Ok((self.versioned(settings(file)?), None));
+        }
         self.check()?;
         let (builder, emulator) = match &self.endpoint {
             Some(endpoint) => (self.to(endpoint)?, None),
             None => self.to_emulator().await.map(|(builder, emulator)| (builder, Some(emulator)))?,
         };
-        Ok((builder.version(self.version()), emulator))
+        Ok((self.versioned(builder), emulator))
     }
 
     /// As [`builder`](Self::builder), but several programs without an endpoint meet at one emulator: the one that runs on this
@@ -68,6 +74,9 @@ impl ConnectionArgs {
     /// # Errors
     /// Flags that do not go together; the emulator could not be started.
     pub async fn builder_at(&self, emulator: u16) -> Result<(Builder, Option<Emulator>), Failure> {
+        if self.config.is_some() {
+            return self.builder().await;
+        }
         self.check()?;
         // With AWS credentials it is always one of its own: those of another one are not on disk.
         if self.endpoint.is_some() || self.websocket {
@@ -84,19 +93,20 @@ impl ConnectionArgs {
         let builder = aws_iot::mutual_tls("localhost", Material::file(certificate), Material::file(key))
             .root_ca(Material::file(ca))
             .port(port);
-        Ok((builder.version(self.version()), emulator))
+        Ok((self.versioned(builder), emulator))
     }
 
     /// Whether it is not the emulator.
     #[must_use]
     pub fn has_endpoint(&self) -> bool {
-        self.endpoint.is_some()
+        self.endpoint.is_some() || self.config.is_some()
     }
 
-    fn version(&self) -> Version {
+    fn versioned(&self, builder: Builder) -> Builder {
         match self.protocol {
-            Protocol::V3_1_1 => Version::V3_1_1,
-            Protocol::V5 => Version::V5,
+            Some(Protocol::V3_1_1) => builder.version(Version::V3_1_1),
+            Some(Protocol::V5) => builder.version(Version::V5),
+            None => builder,
         }
     }
 
@@ -156,6 +166,7 @@ impl ConnectionArgs {
     /// The emulator could not be started.
     pub async fn own_emulator() -> Result<(Builder, Emulator), Failure> {
         let none = Self {
+            config: None,
             endpoint: None,
             root_ca: None,
             cert: None,
@@ -163,7 +174,7 @@ impl ConnectionArgs {
             port: None,
             websocket: false,
             region: None,
-            protocol: Protocol::V5,
+            protocol: None,
         };
         none.to_emulator().await
     }
@@ -184,6 +195,12 @@ impl ConnectionArgs {
         let builder = builder.root_ca(Material::bytes(credentials.ca_pem.as_str())).port(emulator.port());
         Ok((builder, emulator))
     }
+}
+
+/// What a file and the environment say.
+fn settings(file: &Path) -> Result<Builder, Failure> {
+    let builder = Settings::load(file).and_then(|settings| settings.builder());
+    builder.map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// A local AWS IoT Core, which says where it is.

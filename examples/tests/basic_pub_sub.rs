@@ -225,3 +225,33 @@ fn an_output_that_nobody_reads_is_no_panic() {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
     assert_eq!(said, "");
 }
+
+#[test]
+fn settings_come_from_a_file_and_the_environment_goes_before_it() {
+    let core = Core::start();
+    let file = core.files.path().join("device.toml");
+    let text = format!(
+        "endpoint = 'localhost'\nport = {}\nroot_ca = 'ca.pem'\ncertificate = 'device.pem'\nprivate_key = 'device.key'\n\
+         client_id = 'is replaced'\n[will]\ntopic = 'a/#'\n",
+        core.emulator().port()
+    );
+    std::fs::write(&file, text).unwrap();
+    let command = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(program());
+        command.arg("--config").arg(&file).args(["--count", "1"]).envs(variables.iter().copied());
+        command.output().unwrap()
+    };
+    let refused = command(&[]);
+    let sentence = String::from_utf8(refused.stderr).unwrap();
+    assert!(sentence.contains("device.toml: `will.topic`: "), "{sentence}");
+    assert_eq!(refused.status.code(), Some(2));
+    let works =
+        command(&[("AWS_IOT_WILL_TOPIC", "a/b"), ("AWS_IOT_KEEP_ALIVE", "60"), ("AWS_IOT_OTHER", "x")]);
+    assert!(works.status.success(), "{}", String::from_utf8_lossy(&works.stderr));
+    let refused = command(&[("AWS_IOT_WILL_TOPIC", "a/b"), ("AWS_IOT_KEEP_ALIVE", "long")]);
+    let sentence = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        sentence.contains("the environment variable AWS_IOT_KEEP_ALIVE: `keep_alive`: a number of"),
+        "{sentence}"
+    );
+}
