@@ -3,6 +3,7 @@
 
 mod builder;
 mod client;
+pub mod doctor;
 mod door;
 mod entry;
 mod error;
