@@ -1,6 +1,6 @@
 //! What the program connects with, and what can be told of it without a network.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use iot_session::Message;
 use iot_session::proto::ConnectOptions;
@@ -58,8 +58,9 @@ impl Patient {
 
 /// Settings and files.
 pub(super) async fn settings(patient: &Patient, notes: &mut Notes<'_>) -> Result<Who, Stop> {
-    let wrong =
-        |what: String| Finding::new(what, "a setting of the program cannot be", "correct it in the program");
+    let wrong = |what: String| {
+        Finding::new(what, "a setting of the program is out of its range", "correct it in the program")
+    };
     if Handle::try_current().is_err() {
         return Err(notes.fail(Step::Settings, wrong(Error::NoRuntime.to_string())));
     }
@@ -79,7 +80,7 @@ pub(super) async fn settings(patient: &Patient, notes: &mut Notes<'_>) -> Result
     #[cfg(feature = "websocket")]
     who.region.clone_from(&patient.way.region);
     if matches!(patient.door, Door::Own(_)) {
-        notes.pass(Step::Settings, "the settings can be")?;
+        notes.pass(Step::Settings, "the settings are valid")?;
         return Ok(who);
     }
     // Where TLS is asked for its protocol matters later only.
@@ -92,11 +93,15 @@ pub(super) async fn settings(patient: &Patient, notes: &mut Notes<'_>) -> Result
         Ok(Ok(Ok(Some(facts)))) => {
             who.certificate_id = facts.id().map(str::to_owned);
             let id = facts.id().map(|id| format!(", certificate id {id}")).unwrap_or_default();
-            notes.pass(Step::Settings, format!("certificate and key belong together: {facts}{id}"))?;
+            let what = format!("certificate and key belong together: {facts}{id}");
+            notes.note(
+                Step::Settings,
+                if ends_soon(&facts) { expiring(what) } else { Outcome::Passed { detail: what } },
+            )?;
             return Ok(who);
         }
         Ok(Ok(Ok(None))) => {
-            notes.pass(Step::Settings, "the settings can be, the files can be read")?;
+            notes.pass(Step::Settings, "the settings are valid, the files can be read")?;
             return Ok(who);
         }
         Ok(Ok(Err(error))) => tls::wrong_setup(&error),
@@ -107,6 +112,20 @@ pub(super) async fn settings(patient: &Patient, notes: &mut Notes<'_>) -> Result
         ),
     };
     Err(notes.fail(Step::Settings, finding))
+}
+
+fn expiring(what: String) -> Outcome {
+    Outcome::Doubtful(Finding::new(
+        what,
+        "the certificate expires within 30 days",
+        "have a new one issued, registered and activated, and its policy attached, before that",
+    ))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a certificate's dates are measured by the system's")]
+fn ends_soon(facts: &CertificateFacts) -> bool {
+    let soon = SystemTime::now().checked_add(Duration::from_secs(30 * 86_400));
+    facts.not_after().zip(soon).is_some_and(|(end, soon)| end < soon)
 }
 
 /// The topic of the test message, if it can be one.

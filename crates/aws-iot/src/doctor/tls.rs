@@ -271,3 +271,69 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::aws::Principal;
+    use iot_transport::Phase;
+
+    fn met(error: TlsError, host: &str) -> (Part, Finding) {
+        let io = io::Error::new(io::ErrorKind::InvalidData, error);
+        let error = ConnectError::new(Phase::Tls, Kind::Other, "what was met; what to do").with_source(io);
+        let who = Who {
+            principal: Principal::Certificate,
+            client_id: "device".into(),
+            certificate_id: Some("0123abcd".into()),
+            region: Some("eu-west-1".into()),
+        };
+        failed(&error, host, Some("mqtt"), &Presented::default(), &who)
+    }
+
+    #[test]
+    fn dates_of_the_server_that_are_off_mean_this_devices_clock() {
+        for wrong in [CertificateError::Expired, CertificateError::NotValidYet] {
+            let (part, finding) =
+                met(TlsError::InvalidCertificate(wrong), "abc-ats.iot.eu-west-1.amazonaws.com");
+            assert!(matches!(part, Part::Server) && finding.means.contains("clock"), "{finding:?}");
+            assert_eq!(finding.what, "what was met");
+        }
+    }
+
+    #[test]
+    fn an_unknown_issuer_at_a_name_of_aws_is_somebody_on_the_way() {
+        let (_, finding) = met(
+            TlsError::InvalidCertificate(CertificateError::UnknownIssuer),
+            "abc-ats.iot.eu-west-1.amazonaws.com",
+        );
+        assert!(finding.means.contains("somebody on the way"), "{finding:?}");
+        let (_, finding) =
+            met(TlsError::InvalidCertificate(CertificateError::UnknownIssuer), "broker.example");
+        assert!(finding.remedy.contains("Builder::root_ca"), "{finding:?}");
+        assert!(is_amazons("CN=Amazon Root CA 1, O=Amazon") && !is_amazons("CN=Inspection"));
+    }
+
+    #[test]
+    fn alerts_are_told_apart_by_whom_they_mean() {
+        use AlertDescription as Alert;
+        for (alert, word) in [
+            (Alert::CertificateUnknown, "not registered"),
+            (Alert::BadCertificate, "not active"),
+            (Alert::AccessDenied, "not active"),
+            (Alert::UnknownCA, "CA that is not registered"),
+            (Alert::CertificateRequired, "another door"),
+            (Alert::CertificateExpired, "expired"),
+            (Alert::CertificateRevoked, "revoked"),
+        ] {
+            let (part, finding) = met(TlsError::AlertReceived(alert), "h");
+            assert!(matches!(part, Part::ClientCertificate) && finding.means.contains(word), "{finding:?}");
+        }
+        let (_, finding) = met(TlsError::AlertReceived(Alert::CertificateUnknown), "h");
+        assert!(finding.remedy.contains("--region eu-west-1 --certificate-id 0123abcd"), "{finding:?}");
+        for alert in [Alert::HandshakeFailure, Alert::UnrecognisedName, Alert::ProtocolVersion] {
+            assert!(matches!(met(TlsError::AlertReceived(alert), "h").0, Part::Server));
+        }
+        let (part, finding) = met(TlsError::AlertReceived(Alert::NoApplicationProtocol), "h");
+        assert!(matches!(part, Part::Protocol) && finding.means.contains("speak mqtt"), "{finding:?}");
+    }
+}

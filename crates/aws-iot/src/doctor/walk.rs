@@ -153,7 +153,7 @@ async fn dial(
         // Files were good a moment ago.
         Err(error) => {
             let finding =
-                Finding::new(error.to_string(), "the settings cannot be", "correct them in the program");
+                Finding::new(error.to_string(), "the settings are good no more", "examine once more");
             return Err(notes.fail(Step::Settings, finding));
         }
     };
