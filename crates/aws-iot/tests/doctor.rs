@@ -43,7 +43,10 @@ async fn a_healthy_device_passes_every_step_in_both_versions() {
         let key = emulator.credentials().key_pem.lines().nth(1).unwrap();
         hides(&report, &[key]);
     }
-    assert!(emulator.connected_clients().await.is_empty(), "it has left");
+    // It has left.
+    while !emulator.connected_clients().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[cfg(feature = "shadow")]

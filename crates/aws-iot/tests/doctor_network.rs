@@ -95,7 +95,7 @@ async fn a_server_without_tls_and_one_that_hangs_up_are_told_apart() {
 
 /// A broker that answers each packet as it is told: the packet's type, its identifier.
 fn broker(answer: fn(u8, [u8; 2]) -> Vec<u8>) -> Builder {
-    aws_iot::over(from_fn(async move |_| {
+    aws_iot::over(from_fn(move |_| async move {
         let (near, far) = duplex(4096);
         tokio::spawn(serve(far, answer));
         Ok(near)

@@ -200,9 +200,11 @@ fn refused_certificate(alert: AlertDescription, sentence: &str, who: &Who) -> Op
             "the certificate is not registered in the account and region of this endpoint, or not active",
             usual(),
         ),
+        // That key and certificate belong together was seen before, but for keys that stay in a secure element.
         Alert::DecryptError => (
-            "the key does not prove that the certificate is ours: they do not belong together",
-            "take certificate and key from the same download or renewal".to_owned(),
+            "the certificate is not registered with this server, which knows another CA of the same name; or a key in a secure \
+             element is not the certificate's",
+            usual(),
         ),
         _ => return None,
     };
