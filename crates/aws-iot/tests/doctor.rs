@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_iot::crates::mqtt_codec::ReasonCode;
 use aws_iot::doctor::{Outcome, Step};
-use aws_iot::{Material, Version};
+use aws_iot::{Material, QoS, Version};
 use examination::{BOTH, at, fails_at, hides, is_whole, mutual_tls, passes, patient, skips};
 use iot_emulator::Emulator;
 
@@ -230,6 +230,27 @@ async fn a_policy_without_the_shadows_topics_names_them() {
                 assert!(format!("{finding:?}").contains(words), "{words}: {finding:?}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_in_a_session_that_is_kept_is_left_to_the_device() {
+    let emulator = Emulator::start().await.unwrap();
+    for version in BOTH {
+        let builder = at(&emulator, emulator.credentials()).version(version);
+        let builder = builder.clean_start(false).session_expiry(HOUR);
+        let device = builder.clone().connect().await.unwrap();
+        let messages = device.subscribe("command", QoS::AtLeastOnce).await.unwrap();
+        device.disconnect().await.unwrap();
+        emulator.publish("command", "go", QoS::AtLeastOnce, false).await.unwrap();
+
+        let report = builder.diagnose(patient()).await;
+        assert!(report.is_healthy() && report.to_string().contains("the session that was left"), "{report}");
+
+        device.connect().await.unwrap();
+        let mut messages = messages;
+        assert_eq!(messages.next().await.unwrap().payload(), b"go");
+        device.disconnect().await.unwrap();
     }
 }
 

@@ -13,6 +13,9 @@ use super::aws::Who;
 use super::report::{Finding, Step};
 use super::tls;
 
+/// Longer than any examination.
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// The step that an attempt of this phase belongs to.
 pub(super) fn step_of(phase: Phase) -> Step {
     match phase {
@@ -99,8 +102,9 @@ pub(super) fn session(io: BoxIo, options: ConnectOptions, limit: Duration) -> Cl
     });
     let engine = Engine::new(options.connect_timeout(limit).operation_timeout(limit));
     let codec = engine.codec();
-    let config =
-        Config { connect_timeout: limit, explain: Some(iot_transport::explain_io), ..Config::default() };
+    // What waited in the session is the device's, and stays unacknowledged.
+    let explain = Some(iot_transport::explain_io as fn(&_) -> _);
+    let config = Config { connect_timeout: limit, hold: DAY, explain, ..Config::default() };
     let (client, driver) = iot_session::client(engine, codec, BoxConnector::new(connector), config);
     // It ends, in order, when the last handle is dropped.
     tokio::spawn(driver.run());

@@ -99,7 +99,8 @@ impl Options {
         self
     }
 
-    /// How long a step may take; the examination takes at most as many times that as it has steps. Default: 10 s.
+    /// How long a step may take, from 1 ms to 1 h; what is outside is brought inside. The examination takes at most as many times
+    /// that as it has steps. Default: 10 s.
     #[must_use]
     pub fn step_timeout(mut self, timeout: Duration) -> Self {
         self.step_timeout = timeout;

@@ -18,6 +18,10 @@ use crate::door::{Door, Way};
 use crate::error::Error;
 use crate::limits;
 
+/// What a step may take.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(3_600);
+
 /// The settings that are examined.
 pub(super) struct Patient {
     pub(super) endpoint: String,
@@ -41,7 +45,7 @@ impl Patient {
             options: builder.options(client_id),
             topic: options.topic,
             thing_name: options.thing_name,
-            limit: options.step_timeout,
+            limit: options.step_timeout.clamp(SHORTEST, LONGEST),
         }
     }
 

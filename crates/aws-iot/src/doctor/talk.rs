@@ -104,35 +104,46 @@ impl Talk<'_> {
             let got: Result<Shadow<Value>, _> = call.await;
             got
         };
-        let topics = format!("topic/$aws/things/{thing}/shadow/get");
-        let allow = |what: &str, action: &str| {
-            let mut finding = self.who.not_allowed(what, action, &topics);
-            finding.remedy.push_str(&format!(
-                ", and iot:Subscribe on topicfilter{rest}/*, iot:Receive on topic{rest}/*",
-                rest = shown(topics.strip_prefix("topic").unwrap_or_default())
-            ));
-            Outcome::Failed(finding)
-        };
         match self.until_lost(asked).await {
             Ended::Done(Ok(shadow)) => passed(&format!("version {}", shadow.version)),
             Ended::Done(Err(error)) if error.is_missing() => {
                 passed("the thing has no classic shadow yet (404), and asking is allowed")
             }
-            Ended::Done(Err(error)) => match error.kind() {
+            Ended::Done(Err(error)) => Outcome::Failed(match error.kind() {
+                ErrorKind::Rejected(rejection) if rejection.is_retryable() => Finding::new(
+                    error.to_string(),
+                    "the service is asked too often for this thing or by this account, or has a failure of its own",
+                    "examine again later; see Service Quotas for AWS IoT Core",
+                ),
                 ErrorKind::Rejected(_) | ErrorKind::Session(_) | ErrorKind::TimedOut { .. } => {
-                    allow(&error.to_string(), "iot:Publish")
+                    self.no_shadow(&error.to_string(), thing)
                 }
-                _ => Outcome::Failed(Finding::new(
+                _ => Finding::new(
                     error.to_string(),
                     "the shadow's answer is none that this program understands",
                     "look at the shadow with `aws iot-data get-thing-shadow`",
-                )),
-            },
+                ),
+            }),
             Ended::Lost(error) => {
-                allow(&format!("the connection ended when the shadow was asked for: {error}"), "iot:Publish")
+                Outcome::Failed(self.no_shadow(
+                    &format!("the connection ended when the shadow was asked for: {error}"),
+                    thing,
+                ))
             }
-            Ended::Late => allow("the shadow did not answer", "iot:Publish"),
+            Ended::Late => Outcome::Failed(self.no_shadow("the shadow did not answer", thing)),
         }
+    }
+
+    #[cfg(feature = "shadow")]
+    fn no_shadow(&self, what: &str, thing: &str) -> Finding {
+        let get = format!("/$aws/things/{thing}/shadow/get");
+        let mut finding = self.who.not_allowed(what, "iot:Publish", &format!("topic{get}"));
+        finding.means.push_str(", or not iot:Subscribe or iot:Receive on the topics of the answers");
+        let get = shown(&get);
+        finding
+            .remedy
+            .push_str(&format!(", and iot:Subscribe on topicfilter{get}/*, iot:Receive on topic{get}/*"));
+        finding
     }
 
     /// Leaves in order.
