@@ -238,7 +238,11 @@ async fn what_waits_in_a_session_that_is_kept_is_left_to_the_device() {
     let emulator = Emulator::start().await.unwrap();
     for version in BOTH {
         let builder = at(&emulator, emulator.credentials()).version(version);
-        let builder = builder.clean_start(false).session_expiry(HOUR);
+        let builder = builder.connect_interval(Duration::from_millis(1));
+        let builder = match version {
+            Version::V5 => builder.clean_start(false).session_expiry(HOUR),
+            _ => builder.clean_start(false),
+        };
         let device = builder.clone().connect().await.unwrap();
         let messages = device.subscribe("command", QoS::AtLeastOnce).await.unwrap();
         device.disconnect().await.unwrap();

@@ -8,7 +8,7 @@ const RIGHT_ONE: &str = "use the host name that `aws iot describe-endpoint --end
                          <prefix>-ats.iot.<region>.amazonaws.com";
 
 /// Which of AWS's doors a host name leads to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Data,
     /// For devices, with a certificate of a CA that is no longer trusted.
@@ -96,7 +96,7 @@ fn doubtful(form: Form, host: &str, port: u16, websocket: bool) -> Option<Outcom
             "use port 8883, or 443",
         ),
         Form::Data => {
-            let region = iot_transport::region_of(host).map_or_else(|_| "?".into(), |region| region);
+            let region = iot_transport::region_of(host).unwrap_or_else(|_| "a region of its own".into());
             return passed(format!("{host}:{port}, a data endpoint in {region}"));
         }
         Form::Other(_) => return None,
