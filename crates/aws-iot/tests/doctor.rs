@@ -259,6 +259,14 @@ async fn what_waits_in_a_session_that_is_kept_is_left_to_the_device() {
 }
 
 #[tokio::test]
+async fn an_examination_runs_on_a_task_of_its_own() {
+    let emulator = Emulator::start().await.unwrap();
+    let builder = at(&emulator, emulator.credentials());
+    let report = tokio::spawn(async move { builder.diagnose(patient()).await }).await.unwrap();
+    assert!(report.is_healthy(), "{report}");
+}
+
+#[tokio::test]
 async fn an_examination_that_is_dropped_leaves_in_order() {
     let emulator = Emulator::start().await.unwrap();
     let builder = at(&emulator, emulator.credentials());
