@@ -86,11 +86,30 @@ fn the_codec_alone_reads_what_it_writes() {
 }
 
 #[test]
+fn the_doctor_finds_its_emulator_healthy_by_both_ways_in() {
+    for args in [&["-n", "lamp", "--mqtt", "3.1.1"][..], &["-w"]] {
+        let said = said("doctor", args);
+        assert!(said.contains("\nok      receive ") && said.contains("\nHealthy: "), "{said}");
+    }
+}
+
+#[test]
+fn the_doctor_ends_with_1_where_something_failed_and_says_what_to_do() {
+    let output = run("doctor", &["-e", "localhost:1", "-c", "no.crt", "-k", "no.key"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("FAILED  settings and files  ") && said.contains("what to do:"), "{said}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "error: Not healthy: it fails at \"settings and files\".\n");
+}
+
+#[test]
 fn wrong_arguments_are_told_in_one_sentence() {
     for (name, args, words) in [
         ("api_call_in_callback", &["-t", "1/2/3/4/5/6/7/8", "--count", "1"][..], "slashes"),
         ("basic_pub_sub_async", &["-t", "a/#", "--count", "1"], "wildcards"),
         ("basic_pub_sub_async", &["-t", "", "--count", "1"], "empty"),
+        ("doctor", &["-e", "localhost"], "-e needs"),
         ("offline_queue", &["--rate", "0"], "0"),
         ("offline_queue", &["--drop", "some"], "some"),
     ] {

@@ -85,7 +85,12 @@ impl Proxy {
         self
     }
 
-    fn tunnel(&self, host: &str, port: u16) -> HttpProxy<Tcp> {
+    /// Where it is.
+    pub(crate) fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    pub(crate) fn tunnel(&self, host: &str, port: u16) -> HttpProxy<Tcp> {
         let tunnel = HttpProxy::new(Tcp::new(self.host.as_str(), self.port), host, port);
         match &self.login {
             Some((user, password)) => tunnel.basic_auth(user, password),
@@ -106,6 +111,26 @@ impl Door {
         match self {
             Self::MutualTls(_) => MQTTS,
             _ => HTTPS,
+        }
+    }
+
+    /// What is asked for by ALPN.
+    pub(crate) fn protocol(&self, port: u16) -> Option<&'static str> {
+        match self {
+            Self::MutualTls(_) => (port == HTTPS).then_some(alpn::MUTUAL_TLS),
+            Self::CustomAuthorizer(_) => Some(alpn::CUSTOM_AUTHORIZER),
+            #[cfg(feature = "websocket")]
+            Self::SigV4(_) | Self::WebSocketCustomAuthorizer(_) => Some(alpn::HTTP),
+            Self::Own(_) => None,
+        }
+    }
+
+    /// How TLS is spoken at this door.
+    pub(crate) fn tls(&self, way: &Way, port: u16) -> TlsOptions {
+        let options = TlsOptions::new(way.anchors.clone()).alpn(self.protocol(port));
+        match self {
+            Self::MutualTls(identity) => options.identity(identity.clone()),
+            _ => options,
         }
     }
 
@@ -131,18 +156,10 @@ impl Door {
         port: u16,
         patient: bool,
     ) -> Result<BoxConnector, Error> {
-        let options = TlsOptions::new(way.anchors.clone());
-        let options = match self {
-            Self::Own(connector) => return Ok(connector.clone()),
-            Self::MutualTls(identity) => {
-                let options = options.identity(identity.clone());
-                if port == HTTPS { options.alpn([alpn::MUTUAL_TLS]) } else { options }
-            }
-            Self::CustomAuthorizer(_) => options.alpn([alpn::CUSTOM_AUTHORIZER]),
-            #[cfg(feature = "websocket")]
-            Self::SigV4(_) | Self::WebSocketCustomAuthorizer(_) => options.alpn([alpn::HTTP]),
-        };
-        let tls = Tls::new(inner, options);
+        if let Self::Own(connector) = self {
+            return Ok(connector.clone());
+        }
+        let tls = Tls::new(inner, self.tls(way, port));
         match tls.check() {
             Err(error) if patient && error.is_retryable() => {}
             checked => checked?,

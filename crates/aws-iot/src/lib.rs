@@ -6,6 +6,7 @@
 pub mod blocking;
 mod builder;
 mod client;
+pub mod doctor;
 mod door;
 mod entry;
 mod error;

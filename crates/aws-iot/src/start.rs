@@ -117,7 +117,7 @@ impl<L> Builder<L> {
         #[cfg(not(feature = "outbox"))]
         let (outbox, session) = (None, None::<SavedSession>);
         let last_client_id = session.as_ref().and_then(SavedSession::client_id);
-        let mut engine = Engine::new(self.options(last_client_id)?);
+        let mut engine = Engine::new(self.options(self.client_id.as_deref().or(last_client_id))?);
         #[cfg(feature = "outbox")]
         let left = session.as_ref().map(|session| session.filters().to_vec()).unwrap_or_default();
         if let Some(session) = session {
@@ -165,10 +165,9 @@ impl<L> Builder<L> {
         self.door.connector(&self.way, (endpoint.host(), port), patient)
     }
 
-    /// `last_client_id`: under which an earlier run had its session.
-    fn options(&self, last_client_id: Option<&str>) -> Result<ConnectOptions, Error> {
-        let client_id = self.client_id.as_deref().or(last_client_id).map(str::to_owned);
-        let client_id = client_id.unwrap_or_else(generated_client_id);
+    /// What CONNECT says, under this client id or a generated one.
+    pub(crate) fn options(&self, client_id: Option<&str>) -> Result<ConnectOptions, Error> {
+        let client_id = client_id.map_or_else(generated_client_id, str::to_owned);
         limits::check_client_id(&client_id)?;
         let mut options = ConnectOptions::new(self.version, &client_id)?
             .clean_start(self.clean_start)
@@ -264,6 +263,6 @@ fn generated_client_id() -> String {
 }
 
 /// Random enough to be nobody else's: the standard library seeds its hashers from the operating system.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

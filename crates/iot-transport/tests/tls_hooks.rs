@@ -164,3 +164,29 @@ async fn the_switch_for_tests_takes_any_server() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_certificates_say_is_told_of_both_sides_though_the_server_is_not_trusted() {
+    use iot_transport::Material;
+    use iot_transport::tls::{CertificateFacts, Presented};
+    let (ca, other, key) = (Ca::named("their CA"), Ca::named("our CA"), KeyPair::generate().unwrap());
+    let (certificate, key) = (other.sign(&["device"], &key), key.serialize_pem());
+    for provider in providers() {
+        let presented = Presented::default();
+        let identity = Identity::new(Material::bytes(certificate.as_str()), Material::bytes(key.as_str()));
+        let options = TlsOptions::new(other.anchors()).provider(provider.clone()).identity(identity);
+        let own = options.client_certificate().unwrap().unwrap();
+        assert!(own.issuer().contains("CN=our CA"), "{own}");
+        assert!(own.not_before().unwrap() < own.not_after().unwrap(), "{own}");
+        let id = own.id().unwrap();
+        assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+
+        let server = ca.server(&provider, TLS13, &parameters(&["broker.example"]), None);
+        echo(options.presented(presented.clone()), server).await.unwrap_err();
+        let chain = presented.chain();
+        assert!(chain[0].issuer().contains("CN=their CA") && chain[0].id().is_none(), "{chain:?}");
+    }
+    let nobody = TlsOptions::new(ca.anchors());
+    assert_eq!(nobody.client_certificate().unwrap(), None);
+    assert_eq!(CertificateFacts::of(b"no certificate"), None);
+}

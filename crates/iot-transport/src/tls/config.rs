@@ -12,7 +12,8 @@ use rustls::{Error as RustlsError, InconsistentKeys, RootCertStore};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::der::{self, Seconds, Validity};
-use super::material::{ANCHORS, Text};
+use super::facts::{CertificateFacts, Showing};
+use super::material::{ANCHORS, Material, Text};
 use super::options::Kind as IdentityKind;
 use super::{TlsOptions, TlsSetupError, TlsSetupErrorKind as Kind};
 
@@ -27,6 +28,25 @@ pub fn default_provider() -> Option<Arc<CryptoProvider>> {
     return Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
     #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
     None
+}
+
+/// What a client certificate is called in errors.
+const CERTIFICATE: &str = "client certificate";
+
+/// What is in a client certificate.
+pub(super) fn facts(
+    certificates: &Material,
+    provider: Option<&CryptoProvider>,
+) -> Result<Option<CertificateFacts>, TlsSetupError> {
+    let Some(own) = certificates.read(CERTIFICATE)?.certificates()?.into_iter().next() else {
+        return Ok(None);
+    };
+    let default = default_provider();
+    let facts = CertificateFacts::of(&own);
+    Ok(match provider.or(default.as_deref()) {
+        Some(provider) => facts.map(|facts| facts.with_id(&own, provider)),
+        None => facts,
+    })
 }
 
 /// Options, and the configuration last made of them.
@@ -102,7 +122,7 @@ impl Inputs {
         let anchors = options.anchors.materials.iter().map(|material| material.read(ANCHORS));
         let identity = match options.identity.as_ref().map(|identity| &identity.0) {
             Some(IdentityKind::Materials { certificates, key }) => {
-                Some((certificates.read("client certificate")?, key.read("private key")?))
+                Some((certificates.read(CERTIFICATE)?, key.read("private key")?))
             }
             Some(IdentityKind::Resolver(_)) | None => None,
         };
@@ -125,6 +145,10 @@ fn build(options: &TlsOptions, inputs: Inputs) -> Result<Made, TlsSetupError> {
         TlsSetupError::new(Kind::Provider, text)
     })?;
     let verifier = verifier(options, &inputs.anchors, &provider)?;
+    let verifier = match &options.presented {
+        Some(presented) => Arc::new(Showing { verifier, presented: presented.clone() }) as _,
+        None => verifier,
+    };
     let mut validity = None;
     let resolver: Option<Arc<dyn ResolvesClientCert>> = match options.identity.as_ref().map(|ours| &ours.0) {
         Some(IdentityKind::Resolver(resolver)) => Some(Arc::clone(resolver)),

@@ -4,6 +4,7 @@
 use std::fmt;
 
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
 const INTEGER: u8 = 0x02;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
@@ -34,6 +35,45 @@ pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
     fields.take(SEQUENCE)?; // issuer
     let mut dates = Der(fields.take(SEQUENCE)?);
     Some(Validity { not_before: dates.time()?, not_after: dates.time()? })
+}
+
+/// Issuer and subject of a certificate, as people write them: `CN=Amazon Root CA 1, O=Amazon`.
+pub(super) fn names(certificate: &[u8]) -> Option<(String, String)> {
+    let mut outer = Der(certificate);
+    let mut fields = Der(Der(outer.take(SEQUENCE)?).take(SEQUENCE)?);
+    if fields.next() == Some(VERSION) {
+        fields.take(VERSION)?;
+    }
+    fields.take(INTEGER)?; // serial number
+    fields.take(SEQUENCE)?; // signature algorithm
+    let issuer = name(fields.take(SEQUENCE)?);
+    fields.take(SEQUENCE)?; // validity
+    Some((issuer, name(fields.take(SEQUENCE)?)))
+}
+
+/// Of a distinguished name, what tells most. It may be anybody's: what could steer a terminal is escaped, what is long cut.
+fn name(name: &[u8]) -> String {
+    const LONGEST: usize = 64;
+    let mut parts = Der(name);
+    let mut shown = Vec::new();
+    while let Some(part) = parts.take(SET) {
+        let read = || {
+            let mut pair = Der(Der(part).take(SEQUENCE)?);
+            let key = match pair.take(OBJECT_IDENTIFIER)? {
+                [0x55, 0x04, 0x03] => "CN",
+                [0x55, 0x04, 0x0A] => "O",
+                [0x55, 0x04, 0x0B] => "OU",
+                _ => return None,
+            };
+            let value = String::from_utf8_lossy(pair.take(pair.next()?)?).into_owned();
+            let value: String = value.chars().take(LONGEST).collect();
+            Some(format!("{key}={}", value.escape_debug()))
+        };
+        shown.extend(read());
+    }
+    // The common name first, which encodings put last.
+    shown.reverse();
+    if shown.is_empty() { "a name without words".into() } else { shown.join(", ") }
 }
 
 /// Whether this is a certificate of version 1, which has no field for its version.
@@ -194,6 +234,18 @@ mod tests {
                 "{shown}"
             );
         }
+    }
+
+    #[test]
+    fn names_are_shown_with_the_common_name_first_and_nothing_that_steers_a_terminal() {
+        let part = |last: u8, value: &str| {
+            let key = element(OBJECT_IDENTIFIER, &[0x55, 0x04, last]);
+            element(SET, &element(SEQUENCE, &[key, element(0x0C, value.as_bytes())].concat()))
+        };
+        let full = [part(0x06, "US"), part(0x0A, "Ama\u{1b}[31mzon"), part(0x03, &"x".repeat(100))].concat();
+        assert_eq!(name(&full), format!("CN={}, O=Ama\\u{{1b}}[31mzon", "x".repeat(64)));
+        assert_eq!(name(&full[..20]), "a name without words");
+        assert_eq!(name(&[]), "a name without words");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod config;
 mod dangerous;
 mod der;
 mod error;
+mod facts;
 mod handshake;
 mod material;
 mod options;
@@ -23,6 +24,7 @@ use rustls_pki_types::ServerName;
 
 pub use config::default_provider;
 pub use error::{TlsSetupError, TlsSetupErrorKind};
+pub use facts::{CertificateFacts, Presented};
 pub(crate) use handshake::{explain_stream_error, kind_of_stream_error};
 pub use material::{FILE_LIMIT, Material};
 pub use options::{Identity, TlsOptions, TrustAnchors};

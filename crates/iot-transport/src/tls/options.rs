@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::time_provider::TimeProvider;
 
 use super::config::Loader;
-use super::{Material, TlsSetupError};
+use super::{CertificateFacts, Material, Presented, TlsSetupError, config};
 
 /// How [`Tls`](super::Tls) sets up its connections.
 ///
@@ -26,6 +26,7 @@ pub struct TlsOptions {
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) provider: Option<Arc<CryptoProvider>>,
     pub(super) clock: Option<Arc<dyn TimeProvider>>,
+    pub(super) presented: Option<Presented>,
     #[cfg(feature = "dangerous-accept-any-server")]
     pub(super) accept_any_server: bool,
 }
@@ -42,6 +43,7 @@ impl TlsOptions {
             alpn: Vec::new(),
             provider: None,
             clock: None,
+            presented: None,
             #[cfg(feature = "dangerous-accept-any-server")]
             accept_any_server: false,
         }
@@ -96,6 +98,14 @@ impl TlsOptions {
         self
     }
 
+    /// Puts there what certificates the server presents, before they are verified: for telling people who answered instead
+    /// of the right one. Default: nowhere.
+    #[must_use]
+    pub fn presented(mut self, presented: Presented) -> Self {
+        self.presented = Some(presented);
+        self
+    }
+
     /// **Dangerous, for tests only:** takes whoever answers for the right server. Anybody on the way can then read and
     /// change everything.
     #[cfg(feature = "dangerous-accept-any-server")]
@@ -116,6 +126,21 @@ impl TlsOptions {
     /// The first thing found wrong.
     pub fn check(&self) -> Result<(), TlsSetupError> {
         Loader::new(self.clone()).load().map(drop)
+    }
+
+    /// Reads the client certificate and says what is in it, good or outdated; `None` if there is none here, since a
+    /// [resolver](Identity::resolver) has it perhaps. Blocks while it reads the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds no certificate.
+    pub fn client_certificate(&self) -> Result<Option<CertificateFacts>, TlsSetupError> {
+        match self.identity.as_ref().map(|identity| &identity.0) {
+            Some(Kind::Materials { certificates, .. }) => {
+                config::facts(certificates, self.provider.as_deref())
+            }
+            Some(Kind::Resolver(_)) | None => Ok(None),
+        }
     }
 
     pub(super) fn given_server_name(&self) -> Option<&str> {

@@ -1,0 +1,65 @@
+//! Finds out why a device cannot connect: walks DNS, TCP, TLS, ALPN, the client certificate or the signature, CONNECT,
+//! a message there and back and, with -n, a shadow; says at what fails what that means at AWS and what to do.
+//! With no arguments it examines a local AWS IoT Core that it starts (the emulator); with -e and -c and -k, or -e and -w, a
+//! real endpoint. Stop the device first, or give another client id by --clientId: an id is connected only once.
+//! Shows: `Builder::diagnose_with`. Exit codes: 0 healthy, 1 something failed, 2 wrong arguments.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_iot::doctor::Options;
+use clap::Parser;
+use examples::{ConnectionArgs, Failure, Interrupt, end, say};
+
+/// Examines the way to AWS IoT Core, or to a local emulator when no endpoint is given.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// The client id; the policy must allow it, and nobody else be connected by it
+    #[arg(long = "clientId", default_value = "doctor")]
+    client_id: String,
+    /// The topic that a message is published to and received from [default: sdk/test/doctor/ and the client id]
+    #[arg(short, long)]
+    topic: Option<String>,
+    /// The thing whose shadow is asked for [default: none is]
+    #[arg(short = 'n', long = "thingName")]
+    thing: Option<String>,
+    /// How many seconds a step may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    end(run(&Args::parse()).await)
+}
+
+async fn run(args: &Args) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::listen()?;
+    let (builder, emulator) = args.connection.builder().await?;
+    let mut options =
+        Options::new().client_id(&args.client_id).step_timeout(Duration::from_secs(args.timeout));
+    if let Some(topic) = &args.topic {
+        options = options.topic(topic);
+    }
+    if let Some(thing) = &args.thing {
+        options = options.thing_name(thing);
+    }
+    let mut printed = Ok(());
+    let examination = builder.diagnose_with(options, |check| {
+        if printed.is_ok() {
+            printed = say(check);
+        }
+    });
+    let report = tokio::select! {
+        report = examination => report,
+        () = interrupt.requested() => return say("Interrupted."),
+    };
+    printed?;
+    if let Some(emulator) = emulator {
+        emulator.shutdown().await;
+    }
+    if report.is_healthy() { say(report.summary()) } else { Err(Failure::Failed(report.summary())) }
+}
