@@ -92,6 +92,21 @@ impl<L> Builder<L> {
         Ok(client)
     }
 
+    /// As [`diagnose_with`](Self::diagnose_with), for programs without async code: on the thread that calls.
+    ///
+    /// # Errors
+    /// The system has nothing left for a runtime.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn diagnose_blocking(
+        &self,
+        options: crate::doctor::Options,
+        on_check: impl FnMut(&crate::doctor::Check) + Send,
+    ) -> Result<crate::doctor::Report, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(runtime.map_err(Error::NoThread)?.block_on(self.diagnose_with(options, on_check)))
+    }
+
     /// Everything but the connection.
     fn start(self, patient: bool) -> Result<Client, Error>
     where

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_iot::blocking::{Client, NextError, ShadowSync};
 use aws_iot::crates::iot_transport::Tcp;
+use aws_iot::doctor::Options;
 use aws_iot::shadow::{ErrorKind, Shadow, ShadowId, SyncError, Update, Value};
 use aws_iot::{Builder, Error, Limit, Material, Message, Notice, QoS};
 use iot_emulator::Emulator;
@@ -237,6 +238,15 @@ fn requests_end_by_their_timeout_and_at_once_when_the_client_is_closed() {
     assert!(waiting.join().unwrap().is_err());
     assert!(lamp.get::<Value>().wait_for_connection(true).wait().is_err());
     assert_eq!(client.block_on_for(std::future::pending::<()>(), Duration::from_millis(1)), None);
+}
+
+#[test]
+fn the_way_is_examined_on_the_thread_that_asks() {
+    let world = World::start();
+    let mut steps = 0;
+    let report = world.builder("doctor").diagnose_blocking(Options::new(), |_| steps += 1).unwrap();
+    assert!(report.is_healthy(), "{report}");
+    assert_eq!(steps, report.checks().len());
 }
 
 #[test]
