@@ -146,6 +146,10 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
+    /// Instructions of codec, machine and topics for a message, under valgrind, compared with benches/instructions.txt.
+    ///
+    /// A busy machine changes nothing. Fails when something takes more than the tolerance.
+    Instructions(xtask::bench::instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -156,6 +160,7 @@ fn main() -> ExitCode {
         }
         Command::Tidy { list: false } => xtask::tidy::run(),
         Command::Fuzz(options) => xtask::fuzz::run(&options),
+        Command::Bench { what: Bench::Instructions(options) } => xtask::bench::instructions::run(&options),
         Command::Bench { what: Bench::Codec { peers, arguments } } => {
             xtask::bench::run(Subject::Codec, peers, &arguments)
         }

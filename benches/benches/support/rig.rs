@@ -80,6 +80,23 @@ impl<S: Stage> Rig<S> {
         assert_eq!(self.done, before + 1);
     }
 
+    /// From the bytes of a PUBLISH of QoS 1 to its PUBACK.
+    pub fn receive_and_acknowledge(&mut self, publish: &[u8]) {
+        self.input.extend_from_slice(publish);
+        self.machine.handle_input(self.now(), &mut self.input);
+        let mut token = None;
+        while let Some(output) = self.machine.poll_output(self.now()) {
+            let MachineOutput::Event(Event::Message(_, taken)) = output else { panic!("{output:?}") };
+            token = taken;
+        }
+        let Some(token) = token else { panic!("nothing to acknowledge") };
+        self.machine.handle_accepted(self.now(), token);
+        self.poll();
+        let out = self.machine.transmit();
+        assert_eq!(out.first(), Some(&0x40), "PUBACK");
+        out.clear();
+    }
+
     /// Lets server and client talk until both are silent and nothing is dialled.
     pub fn serve(&mut self) {
         loop {

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what is measured, by the names under which people look for it.
 
+pub mod instructions;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
