@@ -18,9 +18,9 @@ use tokio::time::interval;
 struct Args {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// The client id; the policy must allow it
-    #[arg(long = "clientId", default_value = "apiCallInCallback")]
-    client_id: String,
+    /// The client id; the policy must allow it [default: what the file of settings says, else apiCallInCallback]
+    #[arg(long = "clientId")]
+    client_id: Option<String>,
     /// The topic to publish to; what comes there is published to <TOPIC>/republish
     #[arg(short, long, default_value = "sdk/test/Rust")]
     topic: String,
@@ -39,7 +39,13 @@ async fn run(args: &Args) -> Result<(), Failure> {
     Message::new(args.topic.as_str(), "")?;
     let interrupt = Interrupt::listen()?;
     let connection = args.connection.builder().await?;
-    session(connection, &args.client_id, interrupt, async |client| talk(client, args).await).await
+    session(
+        connection,
+        args.connection.client_id(args.client_id.as_deref(), "apiCallInCallback"),
+        interrupt,
+        async |client| talk(client, args).await,
+    )
+    .await
 }
 
 async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {

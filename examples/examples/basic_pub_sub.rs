@@ -18,9 +18,9 @@ use tokio::time::MissedTickBehavior;
 struct Args {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// The client id; the policy must allow it
-    #[arg(long = "clientId", default_value = "basicPubSub")]
-    client_id: String,
+    /// The client id; the policy must allow it [default: what the file of settings says, else basicPubSub]
+    #[arg(long = "clientId")]
+    client_id: Option<String>,
     /// The topic to publish to and to subscribe to
     #[arg(short, long, default_value = "sdk/test/Rust")]
     topic: String,
@@ -51,7 +51,13 @@ async fn run(args: &Args) -> Result<(), Failure> {
     check_topic(args)?;
     let interrupt = Interrupt::listen()?;
     let connection = args.connection.builder().await?;
-    session(connection, &args.client_id, interrupt, async |client| talk(client, args).await).await
+    session(
+        connection,
+        args.connection.client_id(args.client_id.as_deref(), "basicPubSub"),
+        interrupt,
+        async |client| talk(client, args).await,
+    )
+    .await
 }
 
 /// A topic that is published to has no wildcards and belongs to no shared subscription.

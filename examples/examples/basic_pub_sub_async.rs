@@ -19,9 +19,9 @@ use tokio::time::interval;
 struct Args {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// The client id; the policy must allow it
-    #[arg(long = "clientId", default_value = "basicPubSubAsync")]
-    client_id: String,
+    /// The client id; the policy must allow it [default: what the file of settings says, else basicPubSubAsync]
+    #[arg(long = "clientId")]
+    client_id: Option<String>,
     /// The topic to publish to and to subscribe to
     #[arg(short, long, default_value = "sdk/test/Rust")]
     topic: String,
@@ -40,7 +40,13 @@ async fn run(args: &Args) -> Result<(), Failure> {
     Message::new(args.topic.as_str(), "")?;
     let interrupt = Interrupt::listen()?;
     let connection = args.connection.builder().await?;
-    session(connection, &args.client_id, interrupt, async |client| talk(client, args).await).await
+    session(
+        connection,
+        args.connection.client_id(args.client_id.as_deref(), "basicPubSubAsync"),
+        interrupt,
+        async |client| talk(client, args).await,
+    )
+    .await
 }
 
 async fn talk(client: &Client, args: &Args) -> Result<(), Failure> {

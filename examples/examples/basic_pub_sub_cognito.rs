@@ -65,7 +65,7 @@ async fn run(args: &Args) -> Result<(), Failure> {
         (Some(endpoint), Some(pool)) => (to(args, endpoint, pool)?, None),
         _ => to_emulator().await.map(|(builder, emulator)| (builder, Some(emulator)))?,
     };
-    session(connection, &args.client_id, interrupt, async |client| {
+    session(connection, Some(&args.client_id), interrupt, async |client| {
         exchange(client, &args.topic, args.count).await
     })
     .await

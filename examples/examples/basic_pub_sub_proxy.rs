@@ -29,9 +29,9 @@ struct Args {
     /// The user name to show the proxy; its password is taken from the environment variable PROXY_PASSWORD
     #[arg(long = "proxyUser", value_name = "NAME", requires = "proxy")]
     proxy_user: Option<String>,
-    /// The client identifier, which the policy must allow
-    #[arg(long = "clientId", default_value = "basic_pub_sub_proxy")]
-    client_id: String,
+    /// The client identifier, which the policy must allow [default: what the file of settings says, else basic_pub_sub_proxy]
+    #[arg(long = "clientId")]
+    client_id: Option<String>,
     /// The topic to publish to and to subscribe to
     #[arg(short, long, default_value = "sdk/test/Rust")]
     topic: String,
@@ -51,7 +51,13 @@ async fn run(args: &Args) -> Result<(), Failure> {
     let (builder, emulator) = args.connection.builder().await?;
     let connection = (builder.proxy(proxy), emulator);
     let talk = async |client: &aws_iot::Client| exchange(client, &args.topic, args.count).await;
-    session(connection, &args.client_id, interrupt, talk).await
+    session(
+        connection,
+        args.connection.client_id(args.client_id.as_deref(), "basic_pub_sub_proxy"),
+        interrupt,
+        talk,
+    )
+    .await
 }
 
 /// The proxy to go through, which is one of this sample's own if no other is given.

@@ -98,9 +98,9 @@ mod heartbeat {
 struct Args {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// The client id; the policy must allow it
-    #[arg(long = "clientId", default_value = "customLayer")]
-    client_id: String,
+    /// The client id; the policy must allow it [default: what the file of settings says, else customLayer]
+    #[arg(long = "clientId")]
+    client_id: Option<String>,
     /// The topic of the heartbeat
     #[arg(short, long, default_value = "sdk/test/heartbeat")]
     topic: String,
@@ -122,7 +122,13 @@ async fn run(args: &Args) -> Result<(), Failure> {
     let interrupt = Interrupt::listen()?;
     let (builder, emulator) = args.connection.builder().await?;
     let builder = builder.layer(Heartbeat { message, every: Duration::from_secs(1) });
-    session((builder, emulator), &args.client_id, interrupt, async |client| listen(client, args).await).await
+    session(
+        (builder, emulator),
+        args.connection.client_id(args.client_id.as_deref(), "customLayer"),
+        interrupt,
+        async |client| listen(client, args).await,
+    )
+    .await
 }
 
 async fn listen(client: &Client, args: &Args) -> Result<(), Failure> {

@@ -17,9 +17,9 @@ use examples::{ConnectionArgs, Failure, Interrupt, end, say};
 struct Args {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// The client id; the policy must allow it, and nobody else be connected by it
-    #[arg(long = "clientId", default_value = "doctor")]
-    client_id: String,
+    /// The client id; the policy must allow it, and nobody else be connected by it [default: what the file of settings says, else doctor]
+    #[arg(long = "clientId")]
+    client_id: Option<String>,
     /// The topic that a message is published to and received from [default: sdk/test/doctor/ and the client id]
     #[arg(short, long)]
     topic: Option<String>,
@@ -31,16 +31,25 @@ struct Args {
     timeout: u64,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    end(run(&Args::parse()).await)
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(Err(Failure::Failed(format!("there is no thread to run on: {error}")))),
+    };
+    let result = runtime.block_on(run(&args));
+    // A name server that does not answer keeps a thread of the runtime, which nobody is to wait for.
+    runtime.shutdown_background();
+    end(result)
 }
 
 async fn run(args: &Args) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let (builder, emulator) = args.connection.builder().await?;
-    let mut options =
-        Options::new().client_id(&args.client_id).step_timeout(Duration::from_secs(args.timeout));
+    let mut options = Options::new().step_timeout(Duration::from_secs(args.timeout));
+    if let Some(client_id) = args.connection.client_id(args.client_id.as_deref(), "doctor") {
+        options = options.client_id(client_id);
+    }
     if let Some(topic) = &args.topic {
         options = options.topic(topic);
     }

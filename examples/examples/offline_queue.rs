@@ -49,7 +49,8 @@ async fn run(args: &Args) -> Result<(), Failure> {
     let (builder, emulator) = ConnectionArgs::own_emulator().await?;
     let connection = (builder.offline_queue(queue), None);
     let result =
-        session(connection, "offlineQueue", interrupt, async |client| talk(client, &emulator).await).await;
+        session(connection, Some("offlineQueue"), interrupt, async |client| talk(client, &emulator).await)
+            .await;
     emulator.shutdown().await;
     result
 }

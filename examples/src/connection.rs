@@ -96,6 +96,12 @@ impl ConnectionArgs {
         Ok((self.versioned(builder), emulator))
     }
 
+    /// The client id to connect by: what a flag says, else what the file of settings says, which is `None`, else the sample's name.
+    #[must_use]
+    pub fn client_id<'a>(&self, flag: Option<&'a str>, sample: &'a str) -> Option<&'a str> {
+        flag.or_else(|| self.config.is_none().then_some(sample))
+    }
+
     /// Whether it is not the emulator.
     #[must_use]
     pub fn has_endpoint(&self) -> bool {

@@ -5,23 +5,30 @@ use iot_emulator::{CredentialFiles, Emulator};
 
 use crate::{Failure, Interrupt, say};
 
-/// Connects by this name, lets the sample talk until it has said all or is interrupted, and leaves in order; the emulator,
+/// Connects by this name or, without one, by the builder's, lets the sample talk until it has said all or is interrupted, and leaves in order; the emulator,
 /// if there is one, is shut down behind it.
 ///
 /// # Errors
 /// What the sample says, or why there is no connection.
 pub async fn session<L: Layers>(
     (builder, emulator): (Builder<L>, Option<Emulator>),
-    client_id: &str,
+    client_id: Option<&str>,
     mut interrupt: Interrupt,
     talk: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let builder = match client_id {
+        Some(client_id) => builder.client_id(client_id),
+        None => builder,
+    };
     let client = tokio::select! {
-        client = builder.client_id(client_id).connect() => client?,
+        client = builder.connect() => client?,
         () = interrupt.requested() => return Ok(()),
     };
     let result = async {
-        say(format_args!("Connected as {client_id}."))?;
+        match client_id {
+            Some(client_id) => say(format_args!("Connected as {client_id}."))?,
+            None => say("Connected.")?,
+        }
         tokio::select! {
             result = talk(&client) => result,
             () = interrupt.requested() => say("Interrupted."),

@@ -44,7 +44,7 @@ impl ShadowArgs {
         let id = id.map_err(|error| Failure::Usage(format!("{error} (-n, --shadowName)")))?;
         let interrupt = Interrupt::listen()?;
         let connection = self.connection.builder_at(self.emulator).await?;
-        let client_id = self.client_id.as_deref().unwrap_or(sample);
+        let client_id = self.connection.client_id(self.client_id.as_deref(), sample);
         session(connection, client_id, interrupt, async |client| talk(&client.shadow(id)).await).await
     }
 }

@@ -136,10 +136,10 @@ impl<L> Builder<L> {
         self
     }
 
-    /// The client identifier, at most 128 bytes; the policy must allow it. Default: `rust-` and 16 random hexadecimal
-    /// digits, kept for the life of the client.
+    /// The client identifier, at most 128 bytes; the policy must allow it. Default, also for an empty one: `rust-` and 16 random
+    /// hexadecimal digits, kept for the life of the client.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
-        self.client_id = Some(client_id.into());
+        self.client_id = Some(client_id.into()).filter(|client_id| !client_id.is_empty());
         self
     }
 
@@ -316,7 +316,11 @@ impl<L> Builder<L> {
 impl<L> fmt::Debug for Builder<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("endpoint", &self.endpoint)
+            // What is none may be a URL with a password in it.
+            .field(
+                "endpoint",
+                &self.endpoint.parse::<iot_transport::Address>().map(|address| address.to_string()).ok(),
+            )
             .field("door", &self.door)
             .field("port", &self.port)
             .field("client_id", &self.client_id)

@@ -199,6 +199,27 @@ impl Client {
         Ok(self.session.on::<TopicFilter, _, _>(filter, qos, handler).await?)
     }
 
+    /// As [`on`](Self::on), with all that can be said. With manual acknowledgement a message is acknowledged once the handler has
+    /// returned; if it panics, the message stays unacknowledged (see [`Acknowledge`](crate::Acknowledge)).
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn on_with<F, H, Fut>(
+        &self,
+        filter: F,
+        options: SubscribeOptions,
+        handler: H,
+    ) -> Result<Subscription, Error>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+        H: FnMut(Message) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let filter = checked(filter, options.quality())?;
+        Ok(self.session.on_with::<TopicFilter, _, _>(filter, options, handler).await?)
+    }
+
     /// Unsubscribes a filter and ends every stream and handler of it. Returns at UNSUBACK.
     ///
     /// # Errors

@@ -104,7 +104,11 @@ impl<L> Builder<L> {
         on_check: impl FnMut(&crate::doctor::Check) + Send,
     ) -> Result<crate::doctor::Report, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(runtime.map_err(Error::NoThread)?.block_on(self.diagnose_with(options, on_check)))
+        let runtime = runtime.map_err(Error::NoThread)?;
+        let report = runtime.block_on(self.diagnose_with(options, on_check));
+        // A name server that does not answer keeps a thread of it, which nobody is to wait for.
+        runtime.shutdown_background();
+        Ok(report)
     }
 
     /// Everything but the connection.

@@ -10,7 +10,7 @@ use aws_iot::blocking::{Client, NextError, ShadowSync};
 use aws_iot::crates::iot_transport::Tcp;
 use aws_iot::doctor::Options;
 use aws_iot::shadow::{ErrorKind, Shadow, ShadowId, SyncError, Update, Value};
-use aws_iot::{Builder, Error, Limit, Material, Message, Notice, QoS};
+use aws_iot::{Builder, Error, Limit, Material, Message, Notice, Pacing, QoS, SubscribeOptions};
 use iot_emulator::Emulator;
 use serde_json::json;
 
@@ -117,6 +117,53 @@ fn a_handler_may_call_the_client_and_its_shadow_and_panic() {
     // The handler holds the client, which lives until it is closed.
     drop(subscription);
     client.close(LONG).unwrap();
+}
+
+#[test]
+fn a_handler_and_async_code_may_block_as_often_as_they_like() {
+    let world = World::start();
+    let client = world.builder("often").pacing(Pacing::off()).connect_blocking().unwrap();
+    let (done, dones) = mpsc::channel();
+    let inner = client.clone();
+    let subscription = client
+        .on("go", QoS::AtLeastOnce, move |_| {
+            let mut messages = inner.subscribe("often", QoS::AtLeastOnce).unwrap();
+            for _ in 0..300 {
+                inner.publish(message("often", "x")).unwrap().wait().unwrap();
+                messages.next_timeout(LONG).unwrap();
+            }
+            done.send(()).unwrap();
+        })
+        .unwrap();
+    client.publish(message("go", "")).unwrap().wait().unwrap();
+    dones.recv_timeout(LONG).unwrap();
+    drop(subscription);
+    // It blocks a thread of somebody's runtime, and works all the same.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..300 {
+            client.publish(message("a", "x")).unwrap().wait().unwrap();
+        }
+    });
+    client.close(LONG).unwrap();
+}
+
+#[test]
+fn a_handler_may_acknowledge_when_it_is_done() {
+    let world = World::start();
+    let client = world.connect("manual");
+    let (heard, hears) = mpsc::channel();
+    let options = SubscribeOptions::new(QoS::AtLeastOnce).manual_ack();
+    let subscription = client.on_with("a", options, move |message| heard.send(message).unwrap()).unwrap();
+    client.publish(message("a", "x")).unwrap().wait().unwrap();
+    assert_eq!(hears.recv_timeout(LONG).unwrap().payload(), b"x");
+    let mut messages = client.subscribe_with("b", options).unwrap();
+    client.publish(message("b", "y")).unwrap().wait().unwrap();
+    let (message, acknowledge) = messages.next_with_ack_timeout(LONG).unwrap();
+    assert_eq!(message.payload(), b"y");
+    acknowledge.ack();
+    assert!(messages.next_with_ack_timeout(Duration::ZERO).is_err());
+    drop(subscription);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use aws_iot::{Error, Message, QoS, Settings};
+use aws_iot::{Error, Material, Message, QoS, Settings};
 use iot_emulator::{CredentialFiles, Emulator};
 
 fn refused(toml: &str) -> String {
@@ -65,6 +65,37 @@ fn later_settings_take_the_place_of_earlier_ones() {
 }
 
 #[test]
+fn another_door_leaves_behind_what_belongs_to_the_first() {
+    let file =
+        Settings::from_toml("endpoint = 'e'\ncertificate = 'c'\nprivate_key = 'k'\nauthorizer.name = 'n'")
+            .unwrap();
+    let over = Settings::from_toml("door = 'custom-authorizer'").unwrap();
+    let both = file.overridden_by(over);
+    assert_eq!(
+        format!("{both:?}"),
+        r#"Settings {"authorizer.name": "n", "door": "custom-authorizer", "endpoint": "e"}"#
+    );
+    both.builder().unwrap();
+}
+
+#[test]
+fn json_with_a_byte_order_mark_is_json() {
+    assert_eq!(
+        Settings::from_json("\u{feff}{\"mqtt\": \"5\"}").unwrap(),
+        Settings::from_toml("mqtt = '5'").unwrap()
+    );
+}
+
+#[cfg(not(feature = "platform-verifier"))]
+#[test]
+fn the_systems_roots_that_were_not_built_in_are_told() {
+    let device = "endpoint = 'e'\ncertificate = 'c'\nprivate_key = 'k'\n";
+    let error = unusable(&format!("{device}platform_roots = true"));
+    assert!(error.contains("`platform_roots`: it needs the feature `platform-verifier`"), "{error}");
+    Settings::from_toml(&format!("{device}platform_roots = false")).unwrap().builder().unwrap();
+}
+
+#[test]
 fn one_table_of_a_larger_file_is_enough() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("device.toml");
@@ -92,9 +123,21 @@ fn a_setting_out_of_its_range_is_told_what_would_do() {
         ("port = 0", "a whole number from 1 to 65535 is expected, found 0"),
         ("port = 65536", "a whole number from 1 to 65535 is expected, found 65536"),
         ("port = '8883'", "a whole number from 1 to 65535 is expected, found the text \"8883\""),
-        ("keep_alive = -1", "a number of seconds, 0 or more is expected, found -1"),
-        ("keep_alive = nan", "a number of seconds, 0 or more is expected, found NaN"),
-        ("keep_alive = 1e300", "a number of seconds, 0 or more is expected"),
+        ("keep_alive = -1", "a number of seconds from 0 to 65535 is expected, found -1"),
+        ("keep_alive = nan", "a number of seconds from 0 to 65535 is expected, found NaN"),
+        ("keep_alive = 1e300", "a number of seconds from 0 to 65535 is expected, found 1000000000"),
+        ("connect_timeout = 0", "a number of seconds from 0.001 to 86400 is expected, found 0"),
+        ("connect_interval = 1e19", "a number of seconds from 0 to 86400 is expected"),
+        (
+            "keep_alive = {}",
+            "`keep_alive`: a number of seconds from 0 to 65535 is expected, found an empty table",
+        ),
+        ("proxy = {}", "`proxy`: there is no such setting; is `proxy.host` meant?"),
+        (
+            "\"offline_queue.max_messages\" = 3\noffline_queue.max_messages = 9",
+            "`offline_queue.max_messages`: it is given twice",
+        ),
+        ("endpoint = 'https://h'", "a URL's scheme does not belong in it"),
         ("metrics = 'no'", "true or false is expected, found the text \"no\""),
         ("mqtt = '4'", "one of \"3.1.1\", \"5\" is expected, found the text \"4\""),
         ("mqtt = 5", "one of \"3.1.1\", \"5\" is expected, found 5"),
@@ -123,7 +166,12 @@ fn settings_that_do_not_go_together_are_told_which() {
             format!("{device}door = 'custom-authorizer'"),
             "`certificate`: it has no use with the door \"custom-authorizer\"",
         ),
-        (format!("{device}will.payload = 'x'"), "`will.payload`: it has no use"),
+        (format!("{device}will.payload = 'x'"), "`will.payload`: it has no use without `will.topic`"),
+        (format!("{device}backoff.base = 40"), "`backoff.base`: it is above `backoff.max`, which is 32 s"),
+        (
+            format!("{device}root_ca = 'c'\nplatform_roots = true"),
+            "`root_ca`: it has no use beside `platform_roots`",
+        ),
         (format!("{device}will.topic = 'a/#'"), "`will.topic`: "),
         (
             format!("{device}backoff = {{ base = 5, max = 2 }}"),
@@ -165,7 +213,7 @@ fn features_that_are_built_in_can_be_set() {
 
 #[test]
 fn settings_go_onto_a_builder_that_knows_who_the_device_is() {
-    let identity = || aws_iot::mutual_tls("e", aws_iot::Material::bytes("c"), aws_iot::Material::bytes("k"));
+    let identity = || aws_iot::mutual_tls("e", Material::bytes("c"), Material::bytes("k"));
     let settings = Settings::from_toml("client_id = 'x'").unwrap();
     assert!(format!("{:?}", settings.apply(identity()).unwrap()).contains("\"x\""));
     let error = Settings::from_toml("endpoint = 'e'").unwrap().apply(identity()).unwrap_err();
@@ -189,6 +237,14 @@ fn no_secret_is_shown() {
         let error = format!("{:?}", Settings::from_toml(broken).unwrap_err());
         assert!(!error.contains("hunter2") || error.contains("no such setting"), "{broken}: {error}");
     }
+    for url in ["endpoint = 'https://u:hunter2@h'", "[proxy]\nhost = 'http://u:hunter2@p'"] {
+        let error = refused(url);
+        assert!(!error.contains("hunter2") && error.contains("URL"), "{error}");
+    }
+    let key = refused("private_key = '''-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----'''");
+    assert!(!key.contains("hunter2") && key.contains("found what should be in that file"), "{key}");
+    let builder = aws_iot::mutual_tls("https://u:hunter2@h", Material::bytes("c"), Material::bytes("k"));
+    assert!(!format!("{builder:?}").contains("hunter2"), "{builder:?}");
     let error = Settings::from_json(r#"{"password": "hunter2}"#).unwrap_err().to_string();
     assert!(!error.contains("hunter2"), "{error}");
 }

@@ -156,8 +156,26 @@ impl Client {
         OpError: From<F::Error>,
         H: FnMut(Message) + Send + 'static,
     {
-        let filter = checked(filter, qos)?;
-        Ok(self.session.on::<TopicFilter, _>(filter, qos, handler)?)
+        self.on_with(filter, SubscribeOptions::new(qos), handler)
+    }
+
+    /// As [`on`](Self::on), with all that can be said; see [`crate::Client::on_with`].
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    pub fn on_with<F, H>(
+        &self,
+        filter: F,
+        options: SubscribeOptions,
+        handler: H,
+    ) -> Result<Subscription, Error>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+        H: FnMut(Message) + Send + 'static,
+    {
+        let filter = checked(filter, options.quality())?;
+        Ok(self.session.on_with::<TopicFilter, _>(filter, options, handler)?)
     }
 
     /// As [`crate::Client::unsubscribe`].

@@ -18,10 +18,24 @@ const OTHERS: Duration = Duration::from_secs(1);
 const MQTTS: u16 = 8883;
 const HTTPS: u16 = 443;
 
+/// Whose name and port it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Endpoint,
+    #[cfg_attr(not(feature = "proxy"), allow(dead_code, reason = "there are no proxies"))]
+    Proxy,
+}
+
 /// The addresses of a host; none of an address.
-pub(super) async fn resolve(host: &str, port: u16, limit: Duration) -> (Outcome, Vec<SocketAddr>) {
+pub(super) async fn resolve(
+    whose: Whose,
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> (Outcome, Vec<SocketAddr>) {
     if let Ok(address) = host.parse::<IpAddr>() {
-        let outcome = Outcome::Skipped { why: "the endpoint is an address".into() };
+        let whose = if whose == Whose::Proxy { "proxy" } else { "endpoint" };
+        let outcome = Outcome::Skipped { why: format!("the {whose} is an address") };
         return (outcome, vec![SocketAddr::new(address, port)]);
     }
     let what = match timeout(limit, lookup_host((host, port))).await {
@@ -41,6 +55,18 @@ pub(super) async fn resolve(host: &str, port: u16, limit: Duration) -> (Outcome,
         Ok(Err(error)) => format!("the name {host} has no address: {error}"),
         Err(_) => format!("no name server answered for {host} within {} ms", limit.as_millis()),
     };
+    if whose == Whose::Proxy {
+        return (
+            Outcome::Failed(Finding::new(
+                what,
+                "the proxy's name is misspelt, or known inside another network only, or this device has no network or no name \
+                 server",
+                "compare it with what whoever runs the proxy says; if it is right, look at the device's network and at its \
+                 name servers (/etc/resolv.conf)",
+            )),
+            Vec::new(),
+        );
+    }
     let means = if is_aws(host) {
         "the endpoint is misspelt, of another region perhaps, or this device has no network or no name server"
     } else {
@@ -57,7 +83,7 @@ pub(super) async fn resolve(host: &str, port: u16, limit: Duration) -> (Outcome,
 }
 
 /// Connects to each of the addresses; one that answers will do.
-pub(super) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Outcome {
+pub(super) async fn connect(whose: Whose, addresses: &[SocketAddr], limit: Duration) -> Outcome {
     let tried = try_all(addresses, limit).await;
     let shown: Vec<String> =
         tried.iter().map(|(address, result)| format!("{address} {}", word(result))).collect();
@@ -66,6 +92,13 @@ pub(super) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Outcom
         return Outcome::Passed { detail: shown };
     }
     let port = addresses.first().map_or(0, SocketAddr::port);
+    if whose == Whose::Proxy {
+        return Outcome::Failed(Finding::new(
+            format!("no connection to the proxy: {shown}"),
+            "the proxy does not run at this host and port, or a firewall keeps this device from it",
+            "check the proxy's host and port (Builder::proxy), and the device's network",
+        ));
+    }
     let open = port == MQTTS && {
         let others: Vec<_> = addresses.iter().map(|address| SocketAddr::new(address.ip(), HTTPS)).collect();
         try_all(&others, limit.min(OTHERS)).await.iter().any(|(_, result)| result.is_ok())

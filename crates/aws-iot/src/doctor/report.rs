@@ -107,6 +107,7 @@ impl Finding {
         match sentence.split_once("; ") {
             Some((what, advice)) if remedy.is_empty() => Self::new(what, means, advice),
             Some((what, _)) => Self::new(what, means, remedy),
+            None if remedy.is_empty() => Self::new(sentence, means, "correct it, and examine once more"),
             None => Self::new(sentence, means, remedy),
         }
     }

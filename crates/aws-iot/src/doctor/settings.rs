@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use iot_session::Message;
 use iot_session::proto::ConnectOptions;
+use iot_session::{Message, OpError};
 use iot_transport::tls::CertificateFacts;
 use iot_transport::{Address, TlsSetupError};
 use tokio::runtime::Handle;
@@ -78,6 +78,17 @@ pub(super) async fn settings(patient: &Patient, notes: &mut Notes<'_>) -> Result
             Finding::new(format!("the test topic: {error}"), "no message can be sent to it", remedy);
         return Err(notes.fail(Step::Settings, finding));
     }
+    #[cfg(feature = "proxy")]
+    if let Some(proxy) = &patient.way.proxy
+        && let Err(error) = proxy.address().0.parse::<Address>()
+    {
+        let finding = Finding::new(
+            format!("the proxy: {error}"),
+            "no proxy can have this name",
+            "give its host name alone; user name and password go by Proxy::basic_auth",
+        );
+        return Err(notes.fail(Step::Settings, finding));
+    }
     let principal = Principal::of(&patient.door);
     let client_id = options.client_id().to_owned();
     let mut who = Who { principal, client_id, certificate_id: None, region: None };
@@ -146,6 +157,9 @@ pub(super) fn test_topic(patient: &Patient) -> Result<String, Error> {
         }
         (None, Err(_)) => String::new(),
     };
+    if topic.starts_with("$share/") {
+        return Err(OpError::Unsupported("a shared subscription cannot be published to").into());
+    }
     limits::check_topic(&topic)?;
     Message::new(topic.as_str(), "")?;
     Ok(topic)

@@ -19,6 +19,18 @@ pub(super) struct Talk<'a> {
     pub(super) limit: Duration,
 }
 
+/// How long the status may be behind an operation.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// Whether an operation ended with the connection.
+fn is_loss<T>(outcome: &Result<T, OpError>) -> bool {
+    outcome.as_ref().is_err_and(is_end)
+}
+
+fn is_end(error: &OpError) -> bool {
+    matches!(error, OpError::Interrupted | OpError::Offline | OpError::Closed | OpError::Connect(_))
+}
+
 /// What an operation came to.
 enum Ended<T> {
     Done(T),
@@ -36,7 +48,7 @@ impl Talk<'_> {
     pub(super) async fn subscribe(&self, topic: &TopicFilter) -> (Outcome, Option<Messages>) {
         let resource = format!("topicfilter/{topic}");
         let asked = self.client.subscribe(topic.clone(), QoS::AtLeastOnce);
-        let finding = match self.until_lost(asked).await {
+        let finding = match self.until_lost(asked, is_loss).await {
             Ended::Done(Ok(messages)) => {
                 let detail = format!("{}, {:?}", shown(topic.as_str()), messages.granted());
                 return (Outcome::Passed { detail }, Some(messages));
@@ -52,7 +64,7 @@ impl Talk<'_> {
             let ack = self.client.publish(message).await.map_err(|_| OpError::Closed)?;
             ack.await
         };
-        match self.until_lost(asked).await {
+        match self.until_lost(asked, is_loss).await {
             Ended::Done(Ok(Delivery::Acked(ReasonCode::NoMatchingSubscribers))) => {
                 Outcome::Passed { detail: "acknowledged; nobody subscribes to the topic".into() }
             }
@@ -74,10 +86,11 @@ impl Talk<'_> {
             false
         };
         let resource = format!("topic/{topic}");
-        match self.until_lost(found).await {
+        match self.until_lost(found, |found| !found).await {
             Ended::Done(true) => Outcome::Passed { detail: "the message came back".into() },
             Ended::Lost(error) => {
-                Outcome::Failed(self.lost(&error, "the message was to come back", "iot:Receive", &resource))
+                let not_allowed = |what: &str| self.who.not_allowed(what, "iot:Receive", &resource);
+                Outcome::Failed(self.lost(&error, "the message was to come back", not_allowed))
             }
             Ended::Done(false) | Ended::Late => {
                 let what = format!("the message did not come back within {} ms", self.limit.as_millis());
@@ -89,7 +102,8 @@ impl Talk<'_> {
     /// Asks for a shadow, which need not be there.
     #[cfg(feature = "shadow")]
     pub(super) async fn shadow(&self, thing: &str) -> Outcome {
-        use iot_shadow::{ErrorKind, Shadow, ShadowClient, ShadowId, Value};
+        use iot_session::RequestError;
+        use iot_shadow::{ErrorKind, Shadow, ShadowClient, ShadowError, ShadowId, Value};
         let passed = |detail: &str| Outcome::Passed { detail: detail.into() };
         let id = match ShadowId::classic(thing) {
             Ok(id) => id,
@@ -104,7 +118,15 @@ impl Talk<'_> {
             let got: Result<Shadow<Value>, _> = call.await;
             got
         };
-        match self.until_lost(asked).await {
+        let is_loss = |got: &Result<Shadow<Value>, ShadowError>| match got.as_ref().map_err(ShadowError::kind)
+        {
+            Err(ErrorKind::Session(RequestError::Subscribe(error) | RequestError::Publish(error))) => {
+                is_end(error)
+            }
+            Err(kind) => matches!(kind, ErrorKind::Offline | ErrorKind::Closed),
+            Ok(_) => false,
+        };
+        match self.until_lost(asked, is_loss).await {
             Ended::Done(Ok(shadow)) => passed(&format!("version {}", shadow.version)),
             Ended::Done(Err(error)) if error.is_missing() => {
                 passed("the thing has no classic shadow yet (404), and asking is allowed")
@@ -115,9 +137,17 @@ impl Talk<'_> {
                     "the service is asked too often for this thing or by this account, or has a failure of its own",
                     "examine again later; see Service Quotas for AWS IoT Core",
                 ),
-                ErrorKind::Rejected(_) | ErrorKind::Session(_) | ErrorKind::TimedOut { .. } => {
-                    self.no_shadow(&error.to_string(), thing)
+                ErrorKind::Session(RequestError::Subscribe(cause) | RequestError::Publish(cause))
+                    if !matches!(cause, OpError::Refused { .. } | OpError::TimedOut) =>
+                {
+                    Finding::new(
+                        error.to_string(),
+                        "the request cannot be sent as it is: the broker may take only smaller packets, or less at once",
+                        "see what the broker said at CONNECT",
+                    )
                 }
+                ErrorKind::Rejected(_) | ErrorKind::Session(_) => self.no_shadow(&error.to_string(), thing),
+                ErrorKind::TimedOut { .. } => self.silent_shadow(&error.to_string(), thing),
                 _ => Finding::new(
                     error.to_string(),
                     "the shadow's answer is none that this program understands",
@@ -125,12 +155,11 @@ impl Talk<'_> {
                 ),
             }),
             Ended::Lost(error) => {
-                Outcome::Failed(self.no_shadow(
-                    &format!("the connection ended when the shadow was asked for: {error}"),
-                    thing,
-                ))
+                Outcome::Failed(
+                    self.lost(&error, "the shadow was asked for", |what: &str| self.no_shadow(what, thing)),
+                )
             }
-            Ended::Late => Outcome::Failed(self.no_shadow("the shadow did not answer", thing)),
+            Ended::Late => Outcome::Failed(self.silent_shadow("the shadow did not answer", thing)),
         }
     }
 
@@ -143,6 +172,14 @@ impl Talk<'_> {
         finding
             .remedy
             .push_str(&format!(", and iot:Subscribe on topicfilter{get}/*, iot:Receive on topic{get}/*"));
+        finding
+    }
+
+    /// What is not allowed is not answered either.
+    #[cfg(feature = "shadow")]
+    fn silent_shadow(&self, what: &str, thing: &str) -> Finding {
+        let mut finding = self.no_shadow(what, thing);
+        finding.means.push_str("; or the broker knows no shadows, or the network swallows what is sent");
         finding
     }
 
@@ -183,7 +220,10 @@ impl Talk<'_> {
                     _ => self.who.not_allowed(&what, action, resource),
                 }
             }
-            Ended::Lost(error) => self.lost(&error, &format!("{packet} was sent"), action, resource),
+            Ended::Lost(error) => {
+                let not_allowed = |what: &str| self.who.not_allowed(what, action, resource);
+                self.lost(&error, &format!("{packet} was sent"), not_allowed)
+            }
             Ended::Late | Ended::Done(Err(OpError::TimedOut)) => {
                 let what = format!("no answer to {packet} within {} ms", self.limit.as_millis());
                 Finding::new(
@@ -201,31 +241,68 @@ impl Talk<'_> {
         }
     }
 
-    fn lost(&self, error: &ConnectionError, when: &str, action: &str, resource: &str) -> Finding {
+    /// Why the connection ended. AWS IoT Core ends it for what the policy does not allow, which `not_allowed` tells.
+    fn lost(
+        &self,
+        error: &ConnectionError,
+        when: &str,
+        not_allowed: impl FnOnce(&str) -> Finding,
+    ) -> Finding {
+        use ReasonCode as Code;
         let what = format!("the connection ended when {when}: {error}");
-        if let ConnectionError::Server { reason: ReasonCode::SessionTakenOver, .. } = error {
-            return Finding::new(
-                what,
-                format!(
-                    "another program connected by the client id {}: the device itself, perhaps",
-                    shown(&self.who.client_id)
-                ),
+        let client_id = shown(&self.who.client_id);
+        let (means, remedy) = match error {
+            ConnectionError::Server { reason: Code::SessionTakenOver, .. } => (
+                format!("another program connected by the client id {client_id}: the device itself, perhaps"),
                 "stop the other one, or give each a client id of its own",
-            );
-        }
-        if error.is_by_peer() {
-            let mut finding = self.who.not_allowed(&what, action, resource);
-            finding.means.push_str(&format!(
-                ", for which AWS IoT Core ends the connection; or another program connected by the client id {}",
-                shown(&self.who.client_id)
-            ));
-            return finding;
-        }
-        Finding::new(what, "the network was lost", "examine once more")
+            ),
+            ConnectionError::Server {
+                reason:
+                    Code::ServerShuttingDown
+                    | Code::ServerBusy
+                    | Code::ServerUnavailable
+                    | Code::UseAnotherServer
+                    | Code::ServerMoved
+                    | Code::MaximumConnectTime
+                    | Code::AdministrativeAction
+                    | Code::KeepAliveTimeout,
+                ..
+            } => (
+                "the server ended the connection for a reason of its own".to_owned(),
+                "examine once more, in some minutes if need be",
+            ),
+            ConnectionError::Server {
+                reason:
+                    Code::QuotaExceeded
+                    | Code::MessageRateTooHigh
+                    | Code::ConnectionRateExceeded
+                    | Code::ReceiveMaximumExceeded
+                    | Code::PacketTooLarge,
+                ..
+            } => (
+                "a limit of the server is passed".to_owned(),
+                "send less, or more slowly; see Service Quotas for AWS IoT Core",
+            ),
+            ConnectionError::Malformed(_) | ConnectionError::Protocol(_) => (
+                "what answers breaks the rules of MQTT: it is not AWS IoT Core, or something on the way changes what it sends"
+                    .to_owned(),
+                "check endpoint and port; find out what lies between",
+            ),
+            _ if error.is_by_peer() => {
+                let mut finding = not_allowed(&what);
+                finding.means.push_str(&format!(
+                    ", for which AWS IoT Core ends the connection; or another program connected by the client id \
+                     {client_id}"
+                ));
+                return finding;
+            }
+            _ => ("the network was lost".to_owned(), "examine once more"),
+        };
+        Finding::new(what, means, remedy)
     }
 
     /// Until it is done, the connection is lost or the time is over.
-    async fn until_lost<T>(&self, work: impl Future<Output = T>) -> Ended<T> {
+    async fn until_lost<T>(&self, work: impl Future<Output = T>, is_loss: impl Fn(&T) -> bool) -> Ended<T> {
         let mut status = self.client.status();
         let lost = async {
             loop {
@@ -239,7 +316,7 @@ impl Talk<'_> {
         };
         let (mut work, mut lost) = (pin!(work), pin!(lost));
         let first = poll_fn(|context| {
-            // What tells more comes first: operations end with the connection.
+            // What tells more comes first.
             let lost = lost.as_mut().poll(context);
             match (work.as_mut().poll(context), lost) {
                 (_, Poll::Ready(error)) => Poll::Ready(Ended::Lost(error)),
@@ -247,6 +324,13 @@ impl Talk<'_> {
                 (Poll::Pending, Poll::Pending) => Poll::Pending,
             }
         });
-        timeout(self.limit, first).await.unwrap_or(Ended::Late)
+        match timeout(self.limit, first).await {
+            // Operations end with the connection, a moment before the status says why.
+            Ok(Ended::Done(done)) if is_loss(&done) => {
+                timeout(self.limit.min(MOMENT), lost).await.map_or(Ended::Done(done), Ended::Lost)
+            }
+            Ok(ended) => ended,
+            Err(_) => Ended::Late,
+        }
     }
 }

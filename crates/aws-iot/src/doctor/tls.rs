@@ -14,7 +14,7 @@ use iot_transport::{
 use tokio::io::AsyncWrite;
 use tokio::time::timeout;
 
-use super::aws::Who;
+use super::aws::{Principal, Who};
 use super::endpoint::is_aws;
 use super::report::Finding;
 
@@ -118,6 +118,20 @@ pub(super) fn failed(
         Some(TlsError::FailedToGetCurrentTime) => {
             (Part::Server, Finding::of(error.reason(), "without a clock no certificate can be checked", ""))
         }
+        Some(
+            TlsError::InappropriateMessage { .. }
+            | TlsError::InappropriateHandshakeMessage { .. }
+            | TlsError::InvalidMessage(_)
+            | TlsError::PeerMisbehaved(_)
+            | TlsError::DecryptError,
+        ) if error.kind() != Kind::Protocol => (
+            Part::Server,
+            Finding::of(
+                error.reason(),
+                "it is not AWS IoT Core that answers: what comes is not what a server of TLS says",
+                "check endpoint and port: 8883, or 443; find out who answers there",
+            ),
+        ),
         _ => (Part::Server, no_tls(error)),
     }
 }
@@ -179,6 +193,11 @@ fn refused_certificate(alert: AlertDescription, sentence: &str, who: &Who) -> Op
     use AlertDescription as Alert;
     let usual = || who.not_let_in("").remedy;
     let (means, remedy) = match alert {
+        Alert::CertificateRequired | Alert::NoCertificate if who.principal == Principal::Certificate => (
+            "the server wants a client certificate of another CA or kind than the one that the program has, which was therefore \
+             not shown; or something on the way ends TLS",
+            usual(),
+        ),
         Alert::CertificateRequired | Alert::NoCertificate => (
             "this door is for client certificates, and none was shown: it is another door than the one that was chosen",
             "connect by certificate (mutual_tls), or check port and domain configuration".to_owned(),
@@ -277,7 +296,6 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::aws::Principal;
     use iot_transport::Phase;
 
     fn met(error: TlsError, host: &str) -> (Part, Finding) {
@@ -323,7 +341,7 @@ mod tests {
             (Alert::BadCertificate, "not active"),
             (Alert::AccessDenied, "not active"),
             (Alert::UnknownCA, "CA that is not registered"),
-            (Alert::CertificateRequired, "another door"),
+            (Alert::CertificateRequired, "another CA"),
             (Alert::CertificateExpired, "expired"),
             (Alert::CertificateRevoked, "revoked"),
         ] {

@@ -9,6 +9,7 @@ use super::aws::Principal;
 use super::aws::Who;
 use super::connection::not_dialled;
 use super::converse::converse;
+use super::network::Whose;
 use super::notes::{Notes, Stop};
 use super::report::{Check, Finding, Outcome, Report, Step};
 use super::settings::{Patient, place, settings};
@@ -63,12 +64,15 @@ async fn network(
     (host, port): &(String, u16),
     who: &Who,
 ) -> Result<(), Stop> {
-    let near = (host.as_str(), *port);
+    let (whose, near) = (Whose::Endpoint, (host.as_str(), *port));
     #[cfg(feature = "proxy")]
-    let near = patient.way.proxy.as_ref().map_or(near, crate::Proxy::address);
-    let (outcome, addresses) = network::resolve(near.0, near.1, patient.limit).await;
+    let (whose, near) = match &patient.way.proxy {
+        Some(proxy) => (Whose::Proxy, proxy.address()),
+        None => (whose, near),
+    };
+    let (outcome, addresses) = network::resolve(whose, near.0, near.1, patient.limit).await;
     notes.note(Step::Dns, outcome)?;
-    let outcome = network::connect(&addresses, patient.limit).await;
+    let outcome = network::connect(whose, &addresses, patient.limit).await;
     notes.note(Step::Tcp, outcome)?;
     #[cfg(feature = "proxy")]
     if let Some(proxy) = &patient.way.proxy {
@@ -114,7 +118,14 @@ async fn server(
                     notes.fail(Step::Alpn, finding)
                 }
                 tls::Part::ClientCertificate => {
-                    notes.pass(Step::Tls, "the server's certificate is good")?;
+                    if presented.chain().is_empty() {
+                        notes.skip(
+                            Step::Tls,
+                            "the server ended the handshake before it showed its certificate",
+                        );
+                    } else {
+                        notes.pass(Step::Tls, "the server's certificate is good")?;
+                    }
                     notes.skip(Step::Alpn, "the server ended the handshake");
                     notes.fail(Step::ClientCertificate, finding)
                 }

@@ -136,6 +136,11 @@ fn apply<L>(left: &mut Left, mut builder: Builder<L>) -> Result<Builder<L>, Sett
     if let Some(password) = left.secret("password") {
         builder = builder.password(password.as_bytes());
     }
+    if left.is_on("platform_roots")
+        && let Some(origin) = left.origin("root_ca")
+    {
+        return Err(SettingsError::new(&origin, "root_ca", "it has no use beside `platform_roots`"));
+    }
     if let Some(root_ca) = left.path("root_ca") {
         builder = builder.root_ca(Material::file(root_ca));
     }
@@ -181,8 +186,11 @@ fn with_features<L>(left: &mut Left, mut builder: Builder<L>) -> Result<Builder<
         builder = builder.platform_roots();
     }
     #[cfg(not(feature = "platform-verifier"))]
-    if left.switch("platform_roots") == Some(true) {
+    if left.is_on("platform_roots") {
         left.without("platform_roots", "platform-verifier")?;
+    } else {
+        // It is as it would be.
+        left.switch("platform_roots");
     }
     #[cfg(feature = "proxy")]
     if let Some(proxy) = parts::proxy(left)? {
@@ -217,8 +225,8 @@ mod tests {
     fn sample(key: &str, kind: Kind) -> String {
         match (key, kind) {
             ("will.topic", _) => "a/b".to_owned(),
-            (_, Kind::Text | Kind::Secret | Kind::Path) => "word".to_owned(),
-            (_, Kind::Seconds) => "40".to_owned(),
+            (_, Kind::Text | Kind::Host | Kind::Secret | Kind::Path) => "word".to_owned(),
+            (_, Kind::Seconds(..)) => "40".to_owned(),
             (_, Kind::Count(min, _)) => min.max(1).to_string(),
             (_, Kind::Rate) => "1.5".to_owned(),
             (_, Kind::Switch) => "true".to_owned(),
@@ -239,7 +247,8 @@ mod tests {
     /// What needs a feature that is off.
     fn not_built() -> Vec<&'static str> {
         [
-            (cfg!(feature = "platform-verifier"), "platform_roots"),
+            // Beside `root_ca` it has no use.
+            (false, "platform_roots"),
             (cfg!(feature = "proxy"), "proxy."),
             (cfg!(feature = "outbox"), "outbox."),
         ]
@@ -283,6 +292,23 @@ mod tests {
         assert!(format!("{:?}", builder.outbox).contains("\"word\""));
         #[cfg(feature = "proxy")]
         assert!(format!("{:?}", builder.way.proxy).contains("\"word\""));
+    }
+
+    #[test]
+    fn what_a_shell_leaves_around_a_variable_is_passed_over() {
+        let given = [
+            ("AWS_IOT_PORT", "8883\r\n"),
+            ("AWS_IOT_MQTT", " 5\n"),
+            ("AWS_IOT_ENDPOINT", "e\n"),
+            ("AWS_IOT_CLIENT_ID", ""),
+        ];
+        let settings = Settings::from_variables(|name| {
+            given.iter().find(|(given, _)| *given == name).map(|(_, value)| Ok((*value).to_owned()))
+        });
+        assert_eq!(
+            format!("{:?}", settings.unwrap()),
+            r#"Settings {"endpoint": "e", "mqtt": "5", "port": 8883}"#
+        );
     }
 
     #[test]

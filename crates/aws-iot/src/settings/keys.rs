@@ -7,15 +7,17 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// What a setting may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Text,
+    /// A host name or an address. What is none may be a URL with a password in it.
+    Host,
     /// As text, never shown.
     Secret,
     /// Relative to the directory of the file that says it.
     Path,
-    /// A duration as a number of seconds.
-    Seconds,
+    /// A duration as a number of seconds, from the first to the second.
+    Seconds(f64, f64),
     /// A whole number from the first to the second.
     Count(u64, u64),
     /// Messages per second; 0 is without limit.
@@ -50,6 +52,10 @@ impl fmt::Debug for Value {
     }
 }
 
+const DAY: f64 = 86_400.0;
+/// What may not be "at once".
+const WAIT: Kind = Kind::Seconds(0.001, DAY);
+const PAUSE: Kind = Kind::Seconds(0.0, DAY);
 const ANY: Kind = Kind::Count(0, u32::MAX as u64);
 const SOME: Kind = Kind::Count(1, u32::MAX as u64);
 const WHEN_FULL: Kind = Kind::OneOf(&["drop-newest", "drop-oldest"]);
@@ -60,7 +66,7 @@ pub(super) const DOORS: &[&str] =
 
 /// Every setting, by its key.
 pub(super) const KEYS: &[(&str, Kind)] = &[
-    ("endpoint", Kind::Text),
+    ("endpoint", Kind::Host),
     ("port", Kind::Count(1, u16::MAX as u64)),
     ("door", Kind::OneOf(DOORS)),
     ("certificate", Kind::Path),
@@ -74,26 +80,26 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("authorizer.token_key", Kind::Text),
     ("authorizer.token", Kind::Secret),
     ("authorizer.signature", Kind::Secret),
-    ("proxy.host", Kind::Text),
+    ("proxy.host", Kind::Host),
     ("proxy.port", Kind::Count(1, u16::MAX as u64)),
     ("proxy.user", Kind::Text),
     ("proxy.password", Kind::Secret),
     ("client_id", Kind::Text),
     ("mqtt", Kind::OneOf(&["3.1.1", "5"])),
     ("clean_start", Kind::Switch),
-    ("session_expiry", Kind::Seconds),
-    ("keep_alive", Kind::Seconds),
+    ("session_expiry", Kind::Seconds(0.0, u32::MAX as f64)),
+    ("keep_alive", Kind::Seconds(0.0, u16::MAX as f64)),
     ("metrics", Kind::Switch),
     ("will.topic", Kind::Text),
     ("will.payload", Kind::Text),
     ("will.qos", Kind::Count(0, 1)),
     ("will.retain", Kind::Switch),
-    ("connect_timeout", Kind::Seconds),
-    ("operation_timeout", Kind::Seconds),
-    ("connect_interval", Kind::Seconds),
-    ("backoff.base", Kind::Seconds),
-    ("backoff.max", Kind::Seconds),
-    ("backoff.stable", Kind::Seconds),
+    ("connect_timeout", WAIT),
+    ("operation_timeout", WAIT),
+    ("connect_interval", PAUSE),
+    ("backoff.base", WAIT),
+    ("backoff.max", WAIT),
+    ("backoff.stable", PAUSE),
     ("jitter", Kind::OneOf(&["none", "full", "decorrelated"])),
     ("retry_first", Kind::Switch),
     ("give_up", Kind::OneOf(&["before-first", "always", "never"])),
@@ -110,8 +116,19 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("outbox.when_full", WHEN_FULL),
     ("outbox.drain_rate", Kind::Rate),
     ("outbox.keep_session", Kind::Switch),
-    ("outbox.sync_interval", Kind::Seconds),
+    ("outbox.sync_interval", WAIT),
 ];
+
+/// Whether a setting belongs to a way of showing who the device is, but not to this one.
+pub(super) fn is_of_another_door(key: &str, door: &str) -> bool {
+    let of = match key {
+        "certificate" | "private_key" => "mutual-tls",
+        "region" => "websocket",
+        _ if key.starts_with("authorizer.") => "custom-authorizer",
+        _ => return false,
+    };
+    !door.ends_with(of)
+}
 
 /// The key and its kind, under the name that lives as long as the program.
 pub(super) fn find(key: &str) -> Option<(&'static str, Kind)> {
@@ -146,6 +163,11 @@ pub(super) fn variable(key: &str) -> String {
     "AWS_IOT_".chars().chain(letters).collect()
 }
 
+/// Whether a variable is named like one of a setting, and is none.
+pub(super) fn is_unknown_variable(name: &str) -> bool {
+    name.starts_with("AWS_IOT_") && !KEYS.iter().any(|(key, _)| variable(key) == name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -158,6 +180,12 @@ mod tests {
         let variables: BTreeSet<_> = KEYS.iter().map(|(name, _)| variable(name)).collect();
         assert_eq!((keys.len(), variables.len()), (KEYS.len(), KEYS.len()));
         assert_eq!(variable("offline_queue.max_messages"), "AWS_IOT_OFFLINE_QUEUE_MAX_MESSAGES");
+    }
+
+    #[test]
+    fn variables_that_are_no_setting_are_told_from_those_that_are() {
+        assert!(is_unknown_variable("AWS_IOT_KEEPALIVE"));
+        assert!(!is_unknown_variable("AWS_IOT_KEEP_ALIVE") && !is_unknown_variable("AWS_REGION"));
     }
 
     #[test]

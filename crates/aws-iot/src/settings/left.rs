@@ -38,6 +38,20 @@ impl Left {
         self.0.contains_key(key)
     }
 
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|entry| entry.value == Value::Switch(true))
+    }
+
+    /// An error if there is anything of a table whose first setting is not there.
+    pub(super) fn nothing_of(&self, table: &str, first: &str) -> Result<(), SettingsError> {
+        match self.0.iter().find(|(key, _)| key.starts_with(table)) {
+            None => Ok(()),
+            Some((key, entry)) => {
+                Err(SettingsError::new(&entry.origin, key, format!("it has no use without `{first}`")))
+            }
+        }
+    }
+
     pub(super) fn origin(&self, key: &str) -> Option<Origin> {
         self.0.get(key).map(|entry| entry.origin.clone())
     }

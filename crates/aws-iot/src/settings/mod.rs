@@ -43,15 +43,16 @@ use source::{Flat, Format, Raw};
 /// # Keys
 /// Each is what the method of [`Builder`](crate::Builder) of that name takes, and what is not given has that method's default.
 /// In the environment a key is in capitals behind `AWS_IOT_`, with `_` for the dot: `AWS_IOT_OFFLINE_QUEUE_MAX_MESSAGES`.
-/// A variable that is empty is none; variables with that prefix that are no setting are left alone. A key in a file that is no
-/// setting is an error.
+/// A variable that is empty is none; variables with that prefix that are no setting are left alone
+/// ([`unknown_variables`](Self::unknown_variables)). A key in a file that is no setting is an error. Paths are relative to the
+/// file that says them, and in the environment to the working directory.
 ///
 /// | key | value |
 /// |---|---|
 /// | `endpoint`, `port` | host name, 1 to 65535 |
 /// | `door` | `"mutual-tls"`, `"websocket"`, `"custom-authorizer"` or `"websocket-custom-authorizer"`; needed where neither a certificate nor an authorizer says it |
 /// | `certificate`, `private_key`, `root_ca` | paths, PEM or DER |
-/// | `platform_roots` | `true`: trust whom the operating system trusts (feature `platform-verifier`) |
+/// | `platform_roots` | `true`: trust whom the operating system trusts, instead of `root_ca` (feature `platform-verifier`) |
 /// | `region` | for `websocket`, whose credentials are those of the environment and of `~/.aws/credentials` (feature `websocket`) |
 /// | `authorizer.name`, `.token_key`, `.token`, `.signature` | for custom authorizers |
 /// | `username`, `password` | for custom authorizers and other brokers |
@@ -59,7 +60,7 @@ use source::{Flat, Format, Raw};
 /// | `client_id`, `clean_start`, `session_expiry`, `keep_alive`, `metrics` | text, boolean, seconds, seconds, boolean |
 /// | `mqtt` | `"5"` or `"3.1.1"` |
 /// | `will.topic`, `.payload`, `.qos`, `.retain` | text, text, 0 or 1, boolean |
-/// | `connect_timeout`, `operation_timeout`, `connect_interval` | seconds |
+/// | `connect_timeout`, `operation_timeout`, `connect_interval` | seconds, from 0.001, 0.001 and 0 to a day |
 /// | `backoff.base`, `.max`, `.stable` | seconds |
 /// | `jitter` | `"none"`, `"full"` or `"decorrelated"` |
 /// | `retry_first`, `give_up` | boolean; `"before-first"`, `"always"` or `"never"` |
@@ -126,7 +127,7 @@ impl Settings {
     /// let error = aws_iot::Settings::from_toml("keep_alive = \"long\"").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     r#"the settings: `keep_alive`: a number of seconds, 0 or more is expected, found the text "long""#
+    ///     r#"the settings: `keep_alive`: a number of seconds from 0 to 65535 is expected, found the text "long""#
     /// );
     /// # Ok(())
     /// # }
@@ -181,9 +182,23 @@ impl Settings {
         Ok(settings)
     }
 
-    /// These settings, with those of `other` in the place of their own.
+    /// The variables of this process that begin as those of settings do, `AWS_IOT_`, and are none: misspelt, or the program's own.
+    /// They are left alone; a program without any of its own can refuse them.
+    #[must_use]
+    pub fn unknown_variables() -> Vec<String> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let mut unknown: Vec<_> = names.filter(|name| keys::is_unknown_variable(name)).collect();
+        unknown.sort();
+        unknown
+    }
+
+    /// These settings, with those of `other` in the place of their own. A `door` of `other` is taken without what these settings
+    /// have for another one.
     #[must_use]
     pub fn overridden_by(mut self, other: Self) -> Self {
+        if let Some(Entry { value: Value::Text(door), .. }) = other.0.get("door") {
+            self.0.retain(|key, _| !keys::is_of_another_door(key, door));
+        }
         self.0.extend(other.0);
         self
     }
@@ -194,7 +209,9 @@ impl Settings {
             let (name, kind) = keys::find(&key).ok_or_else(|| source::unknown(&key, origin))?;
             let value =
                 source::value(kind, raw, origin).map_err(|why| SettingsError::new(origin, name, why))?;
-            settings.0.insert(name, Entry { value, origin: origin.clone() });
+            if settings.0.insert(name, Entry { value, origin: origin.clone() }).is_some() {
+                return Err(SettingsError::new(origin, name, "it is given twice"));
+            }
         }
         Ok(settings)
     }

@@ -8,7 +8,9 @@ use super::left::Left;
 
 pub(super) fn will(left: &mut Left) -> Result<Option<Will>, SettingsError> {
     let origin = left.origin("will.topic");
-    let Some(topic) = left.text("will.topic") else { return Ok(None) };
+    let Some(topic) = left.text("will.topic") else {
+        return left.nothing_of("will.", "will.topic").map(|()| None);
+    };
     let wrong = |error: mqtt_codec::InvalidTopic| {
         SettingsError::new(origin.as_ref().unwrap_or(&Origin::Given), "will.topic", error.to_string())
     };
@@ -22,18 +24,21 @@ pub(super) fn will(left: &mut Left) -> Result<Option<Will>, SettingsError> {
 }
 
 pub(super) fn backoff(left: &mut Left) -> Result<Option<Backoff>, SettingsError> {
-    let origin = left.origin("backoff.max").or_else(|| left.origin("backoff.base"));
+    let (of_base, of_max) = (left.origin("backoff.base"), left.origin("backoff.max"));
     let (base, max, stable) =
         (left.seconds("backoff.base"), left.seconds("backoff.max"), left.seconds("backoff.stable"));
-    let Some(origin) = origin else {
-        let usual = Backoff::default();
-        return Ok(stable.map(|stable| Backoff::new(usual.base(), usual.max(), stable)));
-    };
+    if base.is_none() && max.is_none() && stable.is_none() {
+        return Ok(None);
+    }
     let usual = Backoff::default();
     let (base, max) = (base.unwrap_or(usual.base()), max.unwrap_or(usual.max()));
     if max < base {
-        let why = format!("it is below `backoff.base`, which is {} s", base.as_secs_f64());
-        return Err(SettingsError::new(&origin, "backoff.max", why));
+        let (base, max) = (base.as_secs_f64(), max.as_secs_f64());
+        let (key, why) = match &of_max {
+            Some(_) => ("backoff.max", format!("it is below `backoff.base`, which is {base} s")),
+            None => ("backoff.base", format!("it is above `backoff.max`, which is {max} s")),
+        };
+        return Err(SettingsError::new(&of_max.or(of_base).unwrap_or(Origin::Given), key, why));
     }
     Ok(Some(Backoff::new(base, max, stable.unwrap_or(usual.stable()))))
 }
@@ -92,12 +97,7 @@ pub(super) fn outbox(left: &mut Left) -> Result<Option<crate::OutboxFile>, Setti
     use crate::{Durability, OutboxFile};
 
     let Some(path) = left.path("outbox.path") else {
-        return match left.0.iter().find(|(key, _)| key.starts_with("outbox.")) {
-            Some((key, entry)) => {
-                Err(SettingsError::new(&entry.origin, key, "it has no use without `outbox.path`"))
-            }
-            None => Ok(None),
-        };
+        return left.nothing_of("outbox.", "outbox.path").map(|()| None);
     };
     let mut outbox = OutboxFile::new(path);
     if let Some(messages) = left.number("outbox.max_messages") {
@@ -124,12 +124,7 @@ pub(super) fn outbox(left: &mut Left) -> Result<Option<crate::OutboxFile>, Setti
 #[cfg(feature = "proxy")]
 pub(super) fn proxy(left: &mut Left) -> Result<Option<crate::Proxy>, SettingsError> {
     let Some(host) = left.text("proxy.host") else {
-        return match left.0.iter().find(|(key, _)| key.starts_with("proxy.")) {
-            Some((key, entry)) => {
-                Err(SettingsError::new(&entry.origin, key, "it has no use without `proxy.host`"))
-            }
-            None => Ok(None),
-        };
+        return left.nothing_of("proxy.", "proxy.host").map(|()| None);
     };
     let port = left.number("proxy.port").ok_or_else(|| {
         SettingsError::missing("proxy.port", "a proxy goes with its port, often 3128 or 8080")

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use iot_transport::Address;
 use zeroize::Zeroizing;
 
 use super::error::{Origin, SettingsError};
@@ -67,6 +68,7 @@ pub(super) fn flat(
 ) -> Result<Flat, SettingsError> {
     let no_table = |name: &str| SettingsError::of_source(origin, format!("there is no table `{name}`"));
     let mut flat = Flat::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
         Format::Toml => {
             // The parser's own words quote the line, which may hold a password.
@@ -106,6 +108,7 @@ fn join(prefix: &str, key: &str) -> String {
 /// The parser bounds how deep this goes.
 fn flatten_toml(prefix: &str, value: toml::Value, flat: &mut Flat) {
     let raw = match value {
+        toml::Value::Table(table) if table.is_empty() && !prefix.is_empty() => Raw::Other("an empty table"),
         toml::Value::Table(table) => {
             for (key, value) in table {
                 flatten_toml(&join(prefix, &key), value, flat);
@@ -126,6 +129,7 @@ fn flatten_toml(prefix: &str, value: toml::Value, flat: &mut Flat) {
 fn flatten_json(prefix: &str, value: serde_json::Value, flat: &mut Flat) {
     use serde_json::Value as Json;
     let raw = match value {
+        Json::Object(object) if object.is_empty() && !prefix.is_empty() => Raw::Other("an empty object"),
         Json::Object(object) => {
             for (key, value) in object {
                 flatten_json(&join(prefix, &key), value, flat);
@@ -151,10 +155,19 @@ pub(super) fn value(kind: Kind, raw: Raw, origin: &Origin) -> Result<Value, Stri
     let refused = || wanted(kind, &found(kind, &raw));
     let value = match (kind, &raw) {
         (Kind::Text, Raw::Text(text)) => Some(Value::Text(text.to_string())),
+        (Kind::Host, Raw::Text(text)) => match text.parse::<Address>() {
+            Ok(_) => Some(Value::Text(text.to_string())),
+            Err(error) => return Err(error.to_string()),
+        },
         (Kind::Secret, Raw::Text(text)) => Some(Value::Secret(text.clone())),
+        // It may be a private key.
+        (Kind::Path, Raw::Text(text)) if text.contains("-----BEGIN") || text.contains('\n') => {
+            return Err("the path of a file is expected, found what should be in that file".to_owned());
+        }
         (Kind::Path, Raw::Text(text)) if !text.is_empty() => Some(Value::Path(path(text, origin))),
-        (Kind::Seconds, raw) => {
-            number(raw).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Value::Seconds)
+        (Kind::Seconds(min, max), raw) => {
+            let seconds = number(raw).filter(|seconds| (min..=max).contains(seconds));
+            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Value::Seconds)
         }
         (Kind::Count(min, max), Raw::Integer(number)) => {
             u64::try_from(*number).ok().filter(|count| (min..=max).contains(count)).map(Value::Count)
@@ -177,15 +190,17 @@ fn path(text: &str, origin: &Origin) -> PathBuf {
     }
 }
 
-/// What a text from the environment stands for.
+/// What a text from the environment stands for. Around it may be what a shell or a file left there.
 fn from_text(kind: Kind, raw: Raw) -> Raw {
-    let Raw::Text(text) = &raw else { return raw };
-    let text = text.trim();
+    let Raw::Text(whole) = &raw else { return raw };
+    let text = whole.trim();
+    let as_text = || Raw::Text(Zeroizing::new(text.to_owned()));
     match kind {
-        Kind::Seconds | Kind::Rate => text.parse().map_or(raw.clone(), Raw::Float),
-        Kind::Count(..) => text.parse().map_or(raw.clone(), Raw::Integer),
-        Kind::Switch => text.parse().map_or(raw.clone(), Raw::Boolean),
-        Kind::Text | Kind::Secret | Kind::Path | Kind::OneOf(_) => raw,
+        Kind::Seconds(..) | Kind::Rate => text.parse().map_or_else(|_| as_text(), Raw::Float),
+        Kind::Count(..) => text.parse().map_or_else(|_| as_text(), Raw::Integer),
+        Kind::Switch => text.parse().map_or_else(|_| as_text(), Raw::Boolean),
+        Kind::Text | Kind::Host | Kind::Path | Kind::OneOf(_) => as_text(),
+        Kind::Secret => raw,
     }
 }
 
@@ -215,7 +230,8 @@ fn wanted(kind: Kind, found: &str) -> String {
     let wanted = match kind {
         Kind::Text | Kind::Secret => "a text".to_owned(),
         Kind::Path => "the path of a file".to_owned(),
-        Kind::Seconds => "a number of seconds, 0 or more".to_owned(),
+        Kind::Host => "a host name".to_owned(),
+        Kind::Seconds(min, max) => format!("a number of seconds from {min} to {max}"),
         Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
         Kind::Rate => "a number of messages per second, 0 or more".to_owned(),
         Kind::Switch => "true or false".to_owned(),

@@ -67,6 +67,43 @@ impl Messages {
         wait(self.0.next_with_ack())
     }
 
+    /// As [`next_with_ack`](Self::next_with_ack), waited for for so long.
+    ///
+    /// # Errors
+    /// None came in time, or none will come any more.
+    pub fn next_with_ack_timeout(&mut self, timeout: Duration) -> Result<(Message, Acknowledge), NextError> {
+        match wait_for(self.0.next_with_ack(), timeout) {
+            Some(next) => next.ok_or(NextError::Ended),
+            None => Err(NextError::Timeout),
+        }
+    }
+
+    /// As [`crate::Messages::filters`].
+    pub fn filters(&self) -> impl Iterator<Item = (&TopicFilter, ReasonCode)> {
+        self.0.filters()
+    }
+
+    /// As [`crate::Messages::mute`].
+    pub fn mute(&self) {
+        self.0.mute();
+    }
+
+    /// As [`crate::Messages::unmute`].
+    pub fn unmute(&self) {
+        self.0.unmute();
+    }
+
+    /// As [`crate::Messages::keep_newest`].
+    pub fn keep_newest(&self) {
+        self.0.keep_newest();
+    }
+
+    /// As [`crate::Messages::skipped`].
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.0.skipped()
+    }
+
     /// Why no more messages come; `None` while they do.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {

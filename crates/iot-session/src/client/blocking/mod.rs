@@ -170,6 +170,8 @@ impl Client {
             runtime.block_on(driver.run());
             // Whoever still waits has timers here. Ends by the sender being dropped.
             let _ = runtime.block_on(ended);
+            // A name server that does not answer keeps a thread of the runtime, which nobody is to wait for.
+            runtime.shutdown_background();
         })?;
         let threads = Threads {
             driver: Mutex::new(Some(driver)),
@@ -279,7 +281,25 @@ impl Client {
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe); [`OpError::Unsupported`] when the system has no more threads.
-    pub fn on<F, H>(&self, filter: F, qos: QoS, mut handler: H) -> Result<Subscription, OpError>
+    pub fn on<F, H>(&self, filter: F, qos: QoS, handler: H) -> Result<Subscription, OpError>
+    where
+        F: TryInto<TopicFilter>,
+        OpError: From<F::Error>,
+        H: FnMut(Message) + Send + 'static,
+    {
+        self.on_with(filter, SubscribeOptions::new(qos), handler)
+    }
+
+    /// As [`on`](Self::on), with all that can be said; see [`crate::Client::on_with`].
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    pub fn on_with<F, H>(
+        &self,
+        filter: F,
+        options: SubscribeOptions,
+        mut handler: H,
+    ) -> Result<Subscription, OpError>
     where
         F: TryInto<TopicFilter>,
         OpError: From<F::Error>,
@@ -291,7 +311,7 @@ impl Client {
             std::future::ready(())
         };
         let _context = runtime.enter();
-        wait(self.session.on(filter, qos, handler))
+        wait(self.session.on_with(filter, options, handler))
     }
 
     /// As [`crate::Client::unsubscribe`].

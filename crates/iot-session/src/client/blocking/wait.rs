@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use tokio::task::unconstrained;
+
 /// Wakes a thread that is parked.
 struct Unpark(Thread);
 
@@ -19,9 +21,10 @@ impl Wake for Unpark {
 /// Blocks until the future is done.
 ///
 /// tokio's own way would panic on a thread that runs async code, such as the handlers'. The futures of the client need
-/// no runtime around them.
+/// no runtime around them. They are not held to the budget of the task that blocks here, if there is one: it would be
+/// renewed by a scheduler that does not run meanwhile.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+    let mut future = pin!(unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
@@ -36,7 +39,7 @@ pub(super) fn wait<F: Future>(future: F) -> F::Output {
 pub(super) fn wait_for<F: Future>(future: F, timeout: Duration) -> Option<F::Output> {
     // What the clock cannot say is for ever.
     let Some(deadline) = now().checked_add(timeout) else { return Some(wait(future)) };
-    let mut future = pin!(future);
+    let mut future = pin!(unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
