@@ -124,8 +124,12 @@ pub fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// A CA, a server certificate for `localhost` and a device certificate, made anew.
-fn write_certificates(dir: &Path) -> Result<(), Failure> {
+/// A CA, a server certificate for `localhost` and a device certificate, made anew: `ca.pem`, `server.pem`, `server.key`,
+/// `device.pem` and `device.key` in this directory.
+///
+/// # Errors
+/// They cannot be made or written.
+pub fn write_certificates(dir: &Path) -> Result<(), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, "test CA");
