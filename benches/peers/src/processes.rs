@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::brokers::{Broker, sink, witness};
+use crate::brokers::{Broker, Order, sink, witness};
 use crate::clients::{self, Entry, Target};
 use crate::figures::Figures;
 use crate::measure::{ACKNOWLEDGED, READY};
@@ -20,8 +20,8 @@ pub const CLIENT: &str = "client";
 /// What a client's process says when it fails begins with this.
 const FAILED: &str = "failed: ";
 
-/// Longer than any run takes, that of a fleet and all others.
-const LIMITS: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(60)];
+/// Longer than any run takes: that of a fleet, all others, and those of peers when it has to be quick.
+const LIMITS: [Duration; 3] = [Duration::from_secs(600), Duration::from_secs(60), Duration::from_secs(8)];
 /// How long a fleet may take to come back.
 const STORM: Duration = Duration::from_secs(180);
 
@@ -45,7 +45,12 @@ pub fn measure(broker: &mut Broker, number: usize, job: &Job, quick: bool) -> Re
     command.args(arguments).stdin(Stdio::piped());
     let started = now();
     let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let said = follow(&mut child, broker, job, started);
+    let limit = match job.case.workload {
+        Workload::Fleet => LIMITS[0],
+        _ if quick && !clients::ALL[number].ours => LIMITS[2],
+        _ => LIMITS[1],
+    };
+    let said = follow(&mut child, broker, job, (started, limit));
     // It has ended, or has to.
     if said.is_err() {
         let _ = child.kill();
@@ -59,13 +64,17 @@ pub fn measure(broker: &mut Broker, number: usize, job: &Job, quick: bool) -> Re
 }
 
 /// Does what the client says it is time for, until it says its figures.
-fn follow(child: &mut Child, broker: &mut Broker, job: &Job, started: Instant) -> Result<Figures, String> {
+fn follow(
+    child: &mut Child,
+    broker: &mut Broker,
+    job: &Job,
+    (started, limit): (Instant, Duration),
+) -> Result<Figures, String> {
     let output = BufReader::new(child.stdout.take().ok_or("the client has no output")?);
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
         output.lines().map_while(Result::ok).try_for_each(|line| sender.send((line, now())))
     });
-    let limit = LIMITS[usize::from(job.case.workload != Workload::Fleet)];
     let mut more = Figures::default();
     loop {
         let left = limit.saturating_sub(now() - started);
@@ -80,10 +89,21 @@ fn follow(child: &mut Child, broker: &mut Broker, job: &Job, started: Instant) -
                 let stdin = child.stdin.as_mut().ok_or("the client does not listen")?;
                 writeln!(stdin, "back").map_err(|error| error.to_string())?;
             }
-            READY => broker.make(job.total(), job.case.workload.payload(), job.case.workload.filters())?,
+            READY => broker.make(order(job))?,
             _ if line.starts_with(FAILED) => return Err(line),
             _ => return line.parse::<Figures>().map(|figures| figures.and(more)),
         }
+    }
+}
+
+/// The messages that this client is to receive.
+fn order(job: &Job) -> Order {
+    let workload = job.case.workload;
+    Order {
+        messages: job.total(),
+        size: workload.payload(),
+        filters: workload.filters(),
+        at_least_once: workload != Workload::Flood,
     }
 }
 

@@ -30,6 +30,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             continue;
         }
         done.push(case);
+        let start = system::now();
         let job = Job { case, count, time: case.workload.time(options.quick), threads: options.threads };
         // A quick run is short enough to go without the round that is not counted.
         let first = usize::from(options.quick);
@@ -50,6 +51,7 @@ pub fn run(options: &Options) -> Result<(), String> {
                 }
             }
         }
+        eprintln!("{case}: {:.1} s", (system::now() - start).as_secs_f64());
     }
     let tables = Table::of(&columns);
     report(&tables, &done, options, &notes)

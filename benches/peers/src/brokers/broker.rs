@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use mosquitto::Mosquitto;
 use tempfile::TempDir;
 
-use super::Command;
+use super::{Command, Order};
 use crate::ledger::Report;
 use crate::processes::{self, SINK, WITNESS};
 use crate::workload::Transport;
@@ -31,8 +31,8 @@ pub struct Broker {
 /// Where its certificates are.
 enum Files {
     Own(TempDir),
-    /// It ends when this is dropped.
-    Mosquitto(Box<Mosquitto>, tokio::runtime::Runtime),
+    /// It ends when this is dropped, for which it needs its runtime.
+    Mosquitto(Box<Mosquitto>, #[expect(dead_code, reason = "kept for its end")] tokio::runtime::Runtime),
 }
 
 impl Broker {
@@ -88,8 +88,8 @@ impl Broker {
     }
 
     /// Makes messages for whoever subscribed.
-    pub fn make(&mut self, messages: u64, size: usize, filters: usize) -> Result<(), String> {
-        self.process.ask(Command::Make { messages, size, filters }).map(drop)
+    pub fn make(&mut self, order: Order) -> Result<(), String> {
+        self.process.ask(Command::Make(order)).map(drop)
     }
 
     /// Ends it without a word and starts it again on the same ports.

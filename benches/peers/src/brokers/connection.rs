@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use mqtt_codec::packet::{Ack, ConnAck, Publish, SubAck, Subscribe};
 use mqtt_codec::{Codec, Packet, PacketId, ReasonCode, TopicName, Version};
 
-use super::Making;
+use super::{Making, Order};
 use crate::ledger::Ledger;
 
 /// One connection.
@@ -52,7 +52,7 @@ impl Connection {
                 }
                 Packet::Subscribe(subscribe) => self.subscribe(&subscribe, output)?,
                 Packet::PingReq => self.say(&Packet::PingResp, output)?,
-                Packet::PubAck(_) => {}
+                Packet::PubAck(_) => self.making.acknowledged(),
                 Packet::Disconnect(_) => self.is_up = false,
                 other => return Err(io::Error::other(format!("{} is not expected", other.name()))),
             }
@@ -85,9 +85,9 @@ impl Connection {
     }
 
     /// Makes messages from now on.
-    pub fn make(&mut self, messages: u64, size: usize, filters: usize) -> io::Result<()> {
+    pub fn make(&mut self, order: Order) -> io::Result<()> {
         let version = self.codec.version().unwrap_or(Version::V5);
-        self.making = Making::new(messages, size, filters, version).map_err(io::Error::other)?;
+        self.making = Making::new(order, version).map_err(io::Error::other)?;
         Ok(())
     }
 

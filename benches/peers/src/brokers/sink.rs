@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
-use super::{Command, commands, say};
+use super::{Command, Order, commands, say};
 use crate::ledger::Ledger;
 
 /// How many connections may wait to be accepted: a fleet comes back at once.
@@ -35,7 +35,7 @@ struct Shared {
     sessions: AtomicUsize,
     /// Whether something came that nobody expected.
     broken: AtomicBool,
-    making: watch::Sender<Option<(u64, usize, usize)>>,
+    making: watch::Sender<Option<Order>>,
 }
 
 /// Serves until its standard input ends. Its first line are the two ports, without and with TLS; those that are asked for,
@@ -98,8 +98,8 @@ async fn obey(shared: &Shared) {
                 say(report);
             }
             Command::Sessions => say(shared.sessions.load(Ordering::Relaxed)),
-            Command::Make { messages, size, filters } => {
-                shared.making.send_replace(Some((messages, size, filters)));
+            Command::Make(order) => {
+                shared.making.send_replace(Some(order));
                 say("ok");
             }
         }
@@ -161,8 +161,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
                 _ => {}
             },
             Ok(()) = making.changed(), if connection.is_subscribed() => {
-                if let Some((messages, size, filters)) = *making.borrow_and_update() {
-                    connection.make(messages, size, filters)?;
+                if let Some(order) = *making.borrow_and_update() {
+                    connection.make(order)?;
                 }
             }
         }

@@ -34,10 +34,14 @@ async fn serve(port: u16) -> Result<(), Error> {
     let filters = filters.iter().map(|filter| (filter, SubscriptionOptions::at(QoS::AtMostOnce)));
     let id = PacketId::new(1).ok_or("no packet identifier")?;
     codec.encode(&Subscribe::new(id, filters).into(), &mut output)?;
-    let (mut commands, mut ledger) = (commands(), Ledger::default());
+    let (mut commands, mut ledger, mut making) = (commands(), Ledger::default(), Making::default());
     loop {
-        stream.write_all(&output).await?;
-        output.clear();
+        making.write(&mut output);
+        while !output.is_empty() {
+            stream.write_all(&output).await?;
+            output.clear();
+            making.write(&mut output);
+        }
         tokio::select! {
             read = stream.read_buf(&mut input) => {
                 if read? == 0 {
@@ -50,21 +54,16 @@ async fn serve(port: u16) -> Result<(), Error> {
                     codec.encode(&fence.into(), &mut output)?;
                 }
                 Command::Sessions => say(0),
-                Command::Make { messages, size, filters } => {
+                Command::Make(order) => {
                     say("ok");
-                    let mut making = Making::new(messages, size, filters, Version::V3_1_1)?;
-                    making.write(&mut output);
-                    while !output.is_empty() {
-                        stream.write_all(&output).await?;
-                        output.clear();
-                        making.write(&mut output);
-                    }
+                    making = Making::new(order, Version::V3_1_1)?;
                 }
             }
         }
         while let Some(packet) = codec.decode(&mut input)? {
             match packet {
                 Packet::SubAck(_) => say("0 0"),
+                Packet::PubAck(_) => making.acknowledged(),
                 Packet::Publish(publish) if publish.topic() == FENCE => {
                     say(std::mem::take(&mut ledger).report());
                 }

@@ -33,7 +33,9 @@ pub fn run<C: Client>(job: &Job, target: &Target) -> Result<Figures, Error> {
             Workload::RoundTrip => publishing::round_trips::<C>(job, target).await,
             Workload::PausedWrites => publishing::paused_writes::<C>(job, target).await,
             Workload::Start => publishing::start::<C>(target).await,
-            Workload::Receive | Workload::Subscriptions => receiving::receive::<C>(job, target).await,
+            Workload::Receive | Workload::Subscriptions | Workload::Flood => {
+                receiving::receive::<C>(job, target).await
+            }
             Workload::SmallMemory => receiving::small_memory::<C>(job, target).await,
             Workload::Connect => connections::connect::<C>(job, target).await,
             Workload::Idle => connections::idle::<C>(job, target).await,

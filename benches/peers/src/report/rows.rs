@@ -98,6 +98,8 @@ pub const ROWS: &[Row] = &[
     Row::new(Start, "process start to PUBACK: ms", "start").times(1.0, 2).charted(),
     Row::new(WakeUps, "nothing to do: wake-ups/s", "wake_ups").times(1.0, 1),
     Row::new(WakeUps, "nothing to do: CPU µs/s", "cpu"),
+    Row::new(Flood, "flood of QoS 0: messages/s", "rate").more(),
+    Row::new(Flood, "flood of QoS 0: CPU s for 100k", "cpu").times(PER_100K, 3),
     Row::new(SmallMemory, "in 10 MiB: KiB resident at most", "peak"),
 ];
 
