@@ -21,7 +21,7 @@ pub const CLIENT: &str = "client";
 const FAILED: &str = "failed: ";
 
 /// Longer than any run takes: that of a fleet, all others, and those of peers when it has to be quick.
-const LIMITS: [Duration; 3] = [Duration::from_secs(600), Duration::from_secs(60), Duration::from_secs(8)];
+const LIMITS: [Duration; 3] = [Duration::from_secs(600), Duration::from_secs(60), Duration::from_secs(5)];
 /// How long a fleet may take to come back.
 const STORM: Duration = Duration::from_secs(180);
 
@@ -51,13 +51,15 @@ pub fn measure(broker: &mut Broker, number: usize, job: &Job, quick: bool) -> Re
         _ => LIMITS[1],
     };
     let said = follow(&mut child, broker, job, (started, limit));
-    // It has ended, or has to.
     if said.is_err() {
+        // It may have ended by itself, and says how.
+        let ended = child.try_wait().ok().flatten();
         let _ = child.kill();
+        let _ = child.wait();
+        return said.map_err(|error| ended.map_or(error.clone(), |status| format!("{error} ({status})")));
     }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    let figures =
-        said.map_err(|error| if status.success() { error } else { format!("{error} ({status})") })?;
+    child.wait().map_err(|error| error.to_string())?;
+    let figures = said?;
     let report = broker.report()?;
     report.check(figures.sent())?;
     Ok(figures)

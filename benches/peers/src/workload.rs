@@ -134,8 +134,7 @@ impl Workload {
     pub fn time(self, quick: bool) -> Duration {
         Duration::from_millis(match (self, quick) {
             (Self::Fleet, false) => 20_000,
-            (Self::Fleet, true) => 1_000,
-            (Self::WakeUps, true) => 500,
+            (Self::Fleet | Self::WakeUps, true) => 500,
             (_, true) => 1_000,
             (_, false) => 5_000,
         })

@@ -47,7 +47,7 @@ impl Broker {
             Kind::Mosquitto => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 let runtime = runtime.map_err(|error| error.to_string())?;
-                let broker = runtime.block_on(Mosquitto::start()).map_err(|error| error.to_string())?;
+                let broker = runtime.block_on(Mosquitto::in_memory()).map_err(|error| error.to_string())?;
                 let ports = [broker.plain_port, broker.tls_port];
                 let (process, _) = Process::start(&[WITNESS, &broker.plain_port.to_string()])?;
                 Ok(Self { process, ports, files: Files::Mosquitto(Box::new(broker), runtime) })

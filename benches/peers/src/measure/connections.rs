@@ -61,7 +61,8 @@ pub async fn wake_ups<C: Client>(job: &Job, target: &Target) -> Result<Figures, 
     let client = C::connect(target, &Inbox::default()).await?;
     tokio::time::sleep(SETTLED).await;
     let unknown = "the system does not tell how often a process waits";
-    let (start, before) = (Moment::now(), system::waits().ok_or(unknown)?);
+    let before = system::waits().ok_or(unknown)?;
+    let start = Moment::now();
     tokio::time::sleep(job.time).await;
     let ((elapsed, cpu), waits) = (start.elapsed(), system::waits().ok_or(unknown)? - before);
     client.disconnect().await?;
