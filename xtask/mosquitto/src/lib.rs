@@ -44,12 +44,13 @@ impl Mosquitto {
         Self::with(messages, true).await
     }
 
-    /// Keeps nothing on disk: for measurements, which writing at every change would dominate.
+    /// Keeps nothing on disk: for measurements, which writing at every change would dominate. 100 messages may be
+    /// unacknowledged, as with AWS IoT Core.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn in_memory() -> Result<Self, Failure> {
-        Self::with(0, false).await
+        Self::with(100, false).await
     }
 
     async fn with(messages: u16, persistent: bool) -> Result<Self, Failure> {
