@@ -133,16 +133,9 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
-    /// Sessions: messages and their acknowledgements.
-    ///
-    /// Without --peers this is the bench of the package `benches`. With it, iot-session and other MQTT clients take turns,
-    /// each in a process of its own, in the workspace benches/peers; `cargo xtask bench session --peers -- --help` names its
-    /// options.
+    /// Sessions: messages and their acknowledgements. The bench of the package `benches`.
     Session {
-        /// Next to other MQTT clients; stands before what is handed on.
-        #[arg(long)]
-        peers: bool,
-        /// What is handed to the bench as it is, such as --quick or --check with --peers.
+        /// What is handed to the bench as it is.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
@@ -150,6 +143,16 @@ enum Bench {
     ///
     /// A busy machine changes nothing. Fails when something takes more than the tolerance.
     Instructions(xtask::bench::instructions::Options),
+    /// The client next to other MQTT clients.
+    ///
+    /// aws-iot and its peers take turns, each in a process of its own, against a null broker or Mosquitto, in the workspace
+    /// benches/peers, which at first builds some 230 crates; `cargo xtask bench peers --help` names its options.
+    #[command(disable_help_flag = true)]
+    Peers {
+        /// What is handed to the bench as it is, such as --quick or --workload NAME.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -161,12 +164,16 @@ fn main() -> ExitCode {
         Command::Tidy { list: false } => xtask::tidy::run(),
         Command::Fuzz(options) => xtask::fuzz::run(&options),
         Command::Bench { what: Bench::Instructions(options) } => xtask::bench::instructions::run(&options),
-        Command::Bench { what: Bench::Codec { peers, arguments } } => {
-            xtask::bench::run(Subject::Codec, peers, &arguments)
+        Command::Bench { what: Bench::Codec { peers: false, arguments } } => {
+            xtask::bench::run(Subject::Codec, &arguments)
         }
-        Command::Bench { what: Bench::Session { peers, arguments } } => {
-            xtask::bench::run(Subject::Session, peers, &arguments)
+        Command::Bench { what: Bench::Codec { peers: true, arguments } } => {
+            xtask::bench::run(Subject::CodecPeers, &arguments)
         }
+        Command::Bench { what: Bench::Session { arguments } } => {
+            xtask::bench::run(Subject::Session, &arguments)
+        }
+        Command::Bench { what: Bench::Peers { arguments } } => xtask::bench::run(Subject::Peers, &arguments),
         Command::Features => xtask::features::run(),
         Command::Trees => xtask::trees::run(),
         Command::Deny => xtask::deny::run(),
@@ -217,13 +224,14 @@ mod tests {
 
     #[test]
     fn what_follows_a_bench_is_handed_on() {
-        let cli =
-            super::Cli::try_parse_from(["xtask", "bench", "codec", "--peers", "--quick", "--rows", "mix"]);
-        let super::Command::Bench { what: super::Bench::Codec { peers, arguments } } = cli.unwrap().command
-        else {
-            panic!("not a bench");
+        let given = |line: &str| match super::Cli::try_parse_from(line.split(' ')).unwrap().command {
+            super::Command::Bench { what } => what.subject(),
+            _ => panic!("not a bench"),
         };
-        assert!(peers);
-        assert_eq!(arguments, ["--quick", "--rows", "mix"]);
+        let (subject, arguments) = given("xtask bench codec --peers --quick --rows mix");
+        assert_eq!((subject, arguments.len()), (super::Subject::CodecPeers, 3));
+        let (subject, arguments) = given("xtask bench peers --workload qos1 --help");
+        assert_eq!(subject, super::Subject::Peers);
+        assert_eq!(arguments, ["--workload", "qos1", "--help"]);
     }
 }

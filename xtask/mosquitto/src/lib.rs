@@ -41,13 +41,26 @@ impl Mosquitto {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn with_window(messages: u16) -> Result<Self, Failure> {
+        Self::with(messages, true).await
+    }
+
+    /// Keeps nothing on disk: for measurements, which writing at every change would dominate. 100 messages may be
+    /// unacknowledged, as with AWS IoT Core.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn in_memory() -> Result<Self, Failure> {
+        Self::with(100, false).await
+    }
+
+    async fn with(messages: u16, persistent: bool) -> Result<Self, Failure> {
         let files = TempDir::new()?;
         write_certificates(files.path())?;
         let (plain_port, tls_port) = (free_port()?, free_port()?);
         let dir = files.path().display();
         let config = format!(
             "per_listener_settings false\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages {messages}\nset_tcp_nodelay true\n\
-             persistence true\npersistence_location {dir}/\nautosave_interval 1\nautosave_on_changes true\n\
+             persistence {persistent}\npersistence_location {dir}/\nautosave_interval 1\nautosave_on_changes true\n\
              listener {plain_port} 127.0.0.1\n\
              listener {tls_port} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
              require_certificate true\n",
@@ -124,8 +137,12 @@ pub fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// A CA, a server certificate for `localhost` and a device certificate, made anew.
-fn write_certificates(dir: &Path) -> Result<(), Failure> {
+/// A CA, a server certificate for `localhost` and a device certificate, made anew: `ca.pem`, `server.pem`, `server.key`,
+/// `device.pem` and `device.key` in this directory.
+///
+/// # Errors
+/// They cannot be made or written.
+pub fn write_certificates(dir: &Path) -> Result<(), Failure> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, "test CA");

@@ -1,37 +1,41 @@
-//! iot-session over TCP.
+//! aws-iot: the facade, over TCP or mutual TLS.
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
-use iot_session::layers::Standard;
-use iot_session::proto::{ConnectOptions, Engine};
-use iot_session::{Ack, Config, Message, QoS, Stage, client, stack};
-use iot_transport::Tcp;
-use mqtt_codec::Codec;
-use tokio::task::JoinHandle;
+use aws_iot::crates::iot_transport::Tcp;
+use aws_iot::{Ack, Material, Message, Pacing, QoS};
 
-use super::{Client, Error, TOPIC, Target, WINDOW, payload};
+use super::{Client, Error, Inbox, TOPIC, Target, WINDOW};
 
 pub struct Ours {
-    client: iot_session::Client,
-    driver: JoinHandle<()>,
+    client: aws_iot::Client,
     acks: VecDeque<Ack>,
-}
-
-/// All layers. Nothing is paced: no client beside it paces.
-fn default_stack(target: &Target) -> Result<(impl Stage + Send + 'static, Codec), Error> {
-    let engine = Engine::new(ConnectOptions::new(target.version, "bench")?.window(WINDOW));
-    let codec = engine.codec();
-    Ok((stack(engine).layer(Standard::default()).into_stage(), codec))
+    inbox: Inbox,
+    target: Target,
 }
 
 impl Client for Ours {
-    async fn connect(target: &Target) -> Result<Self, Error> {
-        let (stage, codec) = default_stack(target)?;
-        let (client, driver) = client(stage, codec, Tcp::new("127.0.0.1", target.port), Config::default());
-        let driver = tokio::spawn(driver.run());
-        client.connect().await?;
-        Ok(Self { client, driver, acks: VecDeque::new() })
+    /// Nothing is paced, messages and connections: no client beside it paces.
+    async fn connect(target: &Target, inbox: &Inbox) -> Result<Self, Error> {
+        let builder = match target.tls_paths() {
+            None => aws_iot::over(Tcp::new(Target::HOST, target.port)),
+            Some([ca, certificate, key]) => {
+                aws_iot::mutual_tls(Target::HOST, Material::file(certificate), Material::file(key))
+                    .port(target.port)
+                    .root_ca(Material::file(ca))
+            }
+        };
+        let client = builder
+            .version(target.version)
+            .client_id(&target.client_id)
+            .keep_alive(Duration::from_secs(target.keep_alive.into()))
+            .pacing(Pacing::default())
+            .connect_interval(Duration::ZERO)
+            .connect()
+            .await?;
+        Ok(Self { client, acks: VecDeque::new(), inbox: inbox.clone(), target: target.clone() })
     }
 
     /// Every outcome is looked at, in order.
@@ -42,7 +46,8 @@ impl Client for Ours {
             {
                 ack.await?;
             }
-            self.acks.push_back(self.client.publish(Message::new(TOPIC, payload(number))?).await?);
+            let message = Message::new(TOPIC, self.target.payload(number))?;
+            self.acks.push_back(self.client.publish(message).await?);
         }
         for ack in self.acks.drain(..) {
             ack.await?;
@@ -51,14 +56,25 @@ impl Client for Ours {
     }
 
     async fn send(&mut self, number: u64) -> Result<(), Error> {
-        let message = Message::new(TOPIC, payload(number))?.qos(QoS::AtMostOnce);
-        self.client.publish(message).await?.await?;
+        let message = Message::new(TOPIC, self.target.payload(number))?.qos(QoS::AtMostOnce);
+        // Nobody waits for the outcome, as with the peers that have none.
+        drop(self.client.publish(message).await?);
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, filter: &str) -> Result<(), Error> {
+        let mut messages = self.client.subscribe(filter, QoS::AtLeastOnce).await?;
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            while let Some(message) = messages.next().await {
+                inbox.take(message.payload());
+            }
+            inbox.close();
+        });
         Ok(())
     }
 
     async fn disconnect(self) -> Result<(), Error> {
-        self.client.disconnect().await?;
-        drop(self.client);
-        Ok(self.driver.await?)
+        Ok(self.client.disconnect().await?)
     }
 }

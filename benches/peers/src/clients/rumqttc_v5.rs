@@ -1,80 +1,85 @@
 //! rumqttc, MQTT 5. It has no outcome for each message: PUBACKs are counted by the task that polls.
 
 use std::ops::Range;
+use std::time::Duration;
 
-use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::{Outgoing, Transport};
 
-use super::{Client, Error, TOPIC, Target, WINDOW, payload};
+use super::{Client, Counter, Error, Inbox, PAUSE, TOPIC, Target, WINDOW};
 
 pub struct Rumqttc {
     client: AsyncClient,
-    polling: JoinHandle<Result<(), ConnectionError>>,
-    /// How many PUBACKs are awaited in all, and who is told when they are in.
-    awaited: watch::Sender<u64>,
-    reached: watch::Receiver<u64>,
+    polling: tokio::task::JoinHandle<()>,
+    acknowledged: Counter,
+    subscribed: Counter,
     sent: u64,
+    filters: u64,
+    target: Target,
 }
 
 impl Client for Rumqttc {
-    async fn connect(target: &Target) -> Result<Self, Error> {
-        let mut options = MqttOptions::new("bench", "127.0.0.1", target.port);
+    async fn connect(target: &Target, inbox: &Inbox) -> Result<Self, Error> {
+        let mut options = MqttOptions::new(&target.client_id, Target::HOST, target.port);
         options.set_outgoing_inflight_upper_limit(WINDOW);
-        // As many as ours takes ahead.
+        options.set_keep_alive(Duration::from_secs(target.keep_alive.into()));
         let mut network = options.network_options();
         network.set_tcp_nodelay(target.nodelay);
         options.set_network_options(network);
-        let (client, mut event_loop) = AsyncClient::new(options, 64);
-
+        if let Some([ca, certificate, key]) = target.tls()? {
+            options.set_transport(Transport::tls(ca, Some((certificate, key)), None));
+        }
+        let (client, mut event_loop) = AsyncClient::new(options, WINDOW.into());
         while !matches!(event_loop.poll().await?, Event::Incoming(Packet::ConnAck(_))) {}
-        let (awaited, target) = watch::channel(0);
-        let (reached_end, reached) = watch::channel(0);
-        let polling = tokio::spawn(poll(event_loop, target, reached_end));
-        Ok(Self { client, polling, awaited, reached, sent: 0 })
+        let (acknowledged, subscribed) = (Counter::default(), Counter::default());
+        let polling = tokio::spawn(poll(event_loop, acknowledged.clone(), subscribed.clone(), inbox.clone()));
+        Ok(Self { client, polling, acknowledged, subscribed, sent: 0, filters: 0, target: target.clone() })
     }
 
     async fn publish(&mut self, numbers: Range<u64>) -> Result<(), Error> {
         self.sent += numbers.end - numbers.start;
-        self.awaited.send(self.sent)?;
         for number in numbers {
-            self.client.publish(TOPIC, QoS::AtLeastOnce, false, payload(number)).await?;
+            self.client.publish(TOPIC, QoS::AtLeastOnce, false, self.target.payload(number)).await?;
         }
-        let sent = self.sent;
-        self.reached.wait_for(|acknowledged| *acknowledged >= sent).await?;
-        Ok(())
+        self.acknowledged.reach(self.sent).await
     }
 
     async fn send(&mut self, number: u64) -> Result<(), Error> {
-        Ok(self.client.publish(TOPIC, QoS::AtMostOnce, false, payload(number)).await?)
+        Ok(self.client.publish(TOPIC, QoS::AtMostOnce, false, self.target.payload(number)).await?)
+    }
+
+    async fn subscribe(&mut self, filter: &str) -> Result<(), Error> {
+        self.filters += 1;
+        self.client.subscribe(filter, QoS::AtLeastOnce).await?;
+        self.subscribed.reach(self.filters).await
     }
 
     async fn disconnect(self) -> Result<(), Error> {
         self.client.disconnect().await?;
-        Ok(self.polling.await??)
+        Ok(self.polling.await?)
     }
 }
 
-/// Tells once for each number that is awaited, not once for each PUBACK.
-async fn poll(
-    mut event_loop: EventLoop,
-    awaited: watch::Receiver<u64>,
-    reached: watch::Sender<u64>,
-) -> Result<(), ConnectionError> {
-    let mut acknowledged = 0;
+/// The loop that every user writes. Without the pause it would dial as fast as it can when the broker is away.
+async fn poll(mut event_loop: EventLoop, acknowledged: Counter, subscribed: Counter, inbox: Inbox) {
     loop {
-        match event_loop.poll().await? {
-            Event::Incoming(Packet::PubAck(_)) => {
-                acknowledged += 1;
-                if acknowledged == *awaited.borrow() {
-                    reached.send_replace(acknowledged);
-                }
+        match event_loop.poll().await {
+            Ok(Event::Incoming(Packet::PubAck(_))) => {
+                acknowledged.add();
             }
-            Event::Outgoing(Outgoing::Disconnect) => return Ok(()),
-            _ => {}
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                inbox.route(std::str::from_utf8(&publish.topic).unwrap_or_default(), &publish.payload);
+            }
+            Ok(Event::Incoming(Packet::SubAck(_))) => {
+                subscribed.add();
+            }
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
+    acknowledged.close();
+    inbox.close();
 }
