@@ -225,13 +225,13 @@ mod tests {
     #[test]
     fn what_follows_a_bench_is_handed_on() {
         let given = |line: &str| match super::Cli::try_parse_from(line.split(' ')).unwrap().command {
-            super::Command::Bench { what } => what.subject(),
+            super::Command::Bench { what } => what,
             _ => panic!("not a bench"),
         };
-        let (subject, arguments) = given("xtask bench codec --peers --quick --rows mix");
-        assert_eq!((subject, arguments.len()), (super::Subject::CodecPeers, 3));
-        let (subject, arguments) = given("xtask bench peers --workload qos1 --help");
-        assert_eq!(subject, super::Subject::Peers);
-        assert_eq!(arguments, ["--workload", "qos1", "--help"]);
+        let codec = given("xtask bench codec --peers --quick --rows mix");
+        assert!(matches!(codec, super::Bench::Codec { peers: true, arguments } if arguments.len() == 3));
+        let peers = given("xtask bench peers --workload qos1 --help");
+        let handed_on = ["--workload", "qos1", "--help"];
+        assert!(matches!(peers, super::Bench::Peers { arguments } if arguments == handed_on));
     }
 }
