@@ -64,8 +64,9 @@ pub(super) enum Control {
 #[derive(Debug)]
 pub(super) struct Channels {
     pub(super) publishes: mpsc::Receiver<Publish>,
-    pub(super) urgent: mpsc::Receiver<Publish>,
-    pub(super) requests: mpsc::Receiver<Request>,
+    /// Boxed as requests are, since few come here: a channel sets memory aside for 32 of whatever goes through.
+    pub(super) urgent: mpsc::Receiver<Box<Publish>>,
+    pub(super) requests: mpsc::Receiver<Box<Request>>,
     pub(super) control: mpsc::Receiver<Control>,
     pub(super) signals: mpsc::UnboundedReceiver<Signal>,
     pub(super) status: watch::Sender<Status>,

@@ -28,8 +28,8 @@ use crate::stage::{Connected, Notice};
 pub struct Client {
     pub(super) publishes: mpsc::Sender<Publish>,
     /// Those that go ahead of them.
-    urgent: mpsc::Sender<Publish>,
-    requests: mpsc::Sender<Request>,
+    urgent: mpsc::Sender<Box<Publish>>,
+    requests: mpsc::Sender<Box<Request>>,
     control: mpsc::Sender<Control>,
     signals: mpsc::UnboundedSender<Signal>,
     status: watch::Receiver<Status>,
@@ -194,7 +194,9 @@ impl Client {
     /// # Cancellation
     /// Dropped before it resolves, the message was not sent.
     pub async fn publish(&self, message: Message) -> Result<Ack, ClosedError> {
-        hand_over(&self.publishes, message).await
+        let (publish, outcome) = Publish::new(message);
+        self.publishes.send(publish).await.map_err(|_| ClosedError)?;
+        Ok(Ack(outcome))
     }
 
     /// Like [`publish`](Self::publish), ahead of all messages that wait for room by other calls: for requests whose answer
@@ -206,7 +208,9 @@ impl Client {
     /// # Cancellation
     /// Dropped before it resolves, the message was not sent.
     pub async fn publish_first(&self, message: Message) -> Result<Ack, ClosedError> {
-        hand_over(&self.urgent, message).await
+        let (publish, outcome) = Publish::new(message);
+        self.urgent.send(Box::new(publish)).await.map_err(|_| ClosedError)?;
+        Ok(Ack(outcome))
     }
 
     /// Like [`publish`](Self::publish), and waits until the message is on disk, where it survives the end of the process
@@ -350,12 +354,12 @@ impl Client {
         let guards = guards.collect();
         let reader = Reader(Arc::new(Inbox::new(self.inbox, self.unaccepted, options.manual)));
         let (reply, outcome) = oneshot::channel();
-        permit.send(Request::Subscribe {
+        permit.send(Box::new(Request::Subscribe {
             filters: (first..).zip(filters.iter().cloned()).collect(),
             options: options.wire,
             inbox: Arc::clone(&reader.0),
             reply,
-        });
+        }));
         let codes = outcome.await.unwrap_or(Err(OpError::Closed))?;
         let mut granted = filters.into_iter().zip(codes);
         let first = granted.next().ok_or(OpError::Unsupported("a SUBSCRIBE without a filter"))?;
@@ -414,7 +418,10 @@ impl Client {
     {
         let filter = filter.try_into()?;
         let (reply, outcome) = oneshot::channel();
-        self.requests.send(Request::Unsubscribe(filter, reply)).await.map_err(|_| OpError::Closed)?;
+        self.requests
+            .send(Box::new(Request::Unsubscribe(filter, reply)))
+            .await
+            .map_err(|_| OpError::Closed)?;
         outcome.await.unwrap_or(Err(OpError::Closed))
     }
 
@@ -478,10 +485,4 @@ impl Client {
 fn runtime() -> Result<tokio::runtime::Handle, OpError> {
     let none = OpError::Unsupported("a handler needs a tokio runtime to run on: there is none here");
     tokio::runtime::Handle::try_current().map_err(|_| none)
-}
-
-async fn hand_over(channel: &mpsc::Sender<Publish>, message: Message) -> Result<Ack, ClosedError> {
-    let (publish, outcome) = Publish::new(message);
-    channel.send(publish).await.map_err(|_| ClosedError)?;
-    Ok(Ack(outcome))
 }

@@ -20,7 +20,7 @@ pub(super) enum Signal {
     /// Everyone took the message.
     Accepted(AckToken),
     /// Somebody wants this QoS 2 message to stay unacknowledged.
-    Withheld(Message, AckToken),
+    Withheld(Box<Message>, AckToken),
     /// The subscriber of this route went away.
     Released(u64),
 }
@@ -60,7 +60,7 @@ impl Drop for Unaccepted {
     fn drop(&mut self) {
         let signal = match (*self.withheld.get_mut(), self.again.take()) {
             (false, _) => Signal::Accepted(self.token),
-            (true, Some(message)) => Signal::Withheld(message, self.token),
+            (true, Some(message)) => Signal::Withheld(Box::new(message), self.token),
             (true, None) => return,
         };
         // Without a driver there is no connection to acknowledge on.

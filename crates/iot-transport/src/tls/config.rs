@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ClientConfig, ResolvesClientCert, WebPkiServerVerifier};
+use rustls::client::{ClientConfig, ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
@@ -16,6 +16,9 @@ use super::facts::{CertificateFacts, Showing};
 use super::material::{ANCHORS, Material, Text};
 use super::options::Kind as IdentityKind;
 use super::{TlsOptions, TlsSetupError, TlsSetupErrorKind as Kind};
+
+/// How many sessions are kept to be resumed: what rustls keeps for one server.
+const SESSIONS: usize = 8;
 
 /// The crypto provider that is used unless another is passed: ring with the feature `ring` (whether or not
 /// `aws-lc-rs` is on too), aws-lc-rs with that feature alone, none with neither. The process-wide default is
@@ -173,6 +176,8 @@ fn build(options: &TlsOptions, inputs: Inputs) -> Result<Made, TlsSetupError> {
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols.clone_from(&options.alpn);
+    // A connector leads to one server: what a fleet in one process would keep for 32 others is memory without a use.
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Made { inputs, config: Arc::new(config), validity })
 }
 

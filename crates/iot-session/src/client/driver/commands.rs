@@ -44,7 +44,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
             let Poll::Ready(Some(request)) = self.channels.requests.poll_recv(context) else { break };
             progress = true;
             let now = self.clock.now();
-            self.request(now, request);
+            self.request(now, *request);
         }
         progress
     }
@@ -83,7 +83,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                 break;
             }
             let publish = match self.channels.urgent.poll_recv(context) {
-                Poll::Ready(Some(publish)) => publish,
+                Poll::Ready(Some(publish)) => *publish,
                 _ => match self.channels.publishes.poll_recv(context) {
                     Poll::Ready(Some(publish)) => publish,
                     _ => break,
@@ -124,13 +124,13 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     pub(super) fn flush_commands(&mut self, now: Now) {
         for _ in 0..self.config.commands.max(1) {
             let Ok(request) = self.channels.requests.try_recv() else { break };
-            self.request(now, request);
+            self.request(now, *request);
         }
         for _ in 0..self.config.commands.max(1).saturating_mul(2) {
             if !self.machine.ready() {
                 return;
             }
-            let urgent = self.channels.urgent.try_recv();
+            let urgent = self.channels.urgent.try_recv().map(|publish| *publish);
             let Ok(publish) = urgent.or_else(|_| self.channels.publishes.try_recv()) else { return };
             self.publish(now, publish);
         }

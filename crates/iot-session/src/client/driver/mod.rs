@@ -122,8 +122,9 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
     ///
     /// # Cancellation
     /// Dropped, the connection is cut: the server publishes the will. All futures of the handle end with "closed".
-    pub async fn run(mut self) {
-        poll_fn(|context| self.poll(context)).await;
+    pub fn run(mut self) -> impl Future<Output = ()> + Send + use<S, C> {
+        // An async function would hold the driver twice: as its argument, and as what it works on.
+        poll_fn(move |context| self.poll(context))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -282,7 +283,7 @@ impl<S: Stage + Send + 'static, C: Connector> Driver<S, C> {
                     self.router.accepted(token);
                     self.machine.handle_accepted(now, token);
                 }
-                Signal::Withheld(message, token) => self.router.withheld(message, token),
+                Signal::Withheld(message, token) => self.router.withheld(*message, token),
                 Signal::Released(route) => self.release(now, route),
             }
             self.pump(now);
