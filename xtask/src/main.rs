@@ -64,7 +64,8 @@ enum Command {
     NoStd,
     /// Compile the crates for musl, for aarch64 and armv7, and the codec for a machine without an operating system.
     ///
-    /// Installs Rust's part of each target by rustup; the C compilers that crypto needs have to be there.
+    /// Installs Rust's part of each target by rustup, and says which cannot be had; the C compilers that crypto needs have to be
+    /// there.
     Cross,
     /// Check that every relative link in the documentation leads to a file, and to a heading of it.
     DocLinks,
