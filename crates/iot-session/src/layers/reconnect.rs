@@ -272,18 +272,20 @@ impl<S: Stage> Stage for ReconnectStage<S> {
             return Some(output);
         }
         let output = self.inner.poll(now)?;
-        Some(match output {
+        // Most pass as they are, and are not to be moved about.
+        match &output {
             Output::Event(Event::Connected(connected)) => {
                 self.state = State::Connected { since: now.mono, connected: connected.clone() };
                 self.was_connected = true;
                 self.settle(&Ok(Receipt::Connected(connected.clone())), |_| true);
-                Output::Event(Event::Connected(connected))
+                Some(output)
             }
             Output::Event(Event::Disconnected(disconnected)) => {
-                Output::Event(Event::Disconnected(self.disconnected(now, disconnected)))
+                let disconnected = self.disconnected(now, disconnected.clone());
+                Some(Output::Event(Event::Disconnected(disconnected)))
             }
-            output => output,
-        })
+            _ => Some(output),
+        }
     }
 
     fn deadline(&self) -> Option<Nanos> {

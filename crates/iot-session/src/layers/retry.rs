@@ -64,6 +64,9 @@ impl<S> RetryStage<S> {
     }
 
     fn put_back(&mut self) {
+        if self.returned.is_empty() {
+            return;
+        }
         for waiting in self.returned.drain(..).rev() {
             self.held.push_front(waiting);
         }
@@ -120,7 +123,7 @@ impl<S: Stage> Stage for RetryStage<S> {
                 }
                 None => {
                     self.put_back();
-                    if !self.connected || !self.inner.ready() {
+                    if !self.connected || self.held.is_empty() || !self.inner.ready() {
                         return None;
                     }
                     let (id, op) = self.held.pop_front()?.let_go(now.mono);

@@ -224,6 +224,9 @@ impl Book {
 
     /// Takes what goes into one packet from the front of the queue.
     fn gather(&mut self, rules: Rules) -> Option<Flight> {
+        if self.queue.is_empty() {
+            return None;
+        }
         if self.flights.values().any(|flight| flight.suspect) {
             return None;
         }

@@ -121,8 +121,8 @@ impl<S: Stage> ResubscribeStage<S> {
         self.out.push_back(Output::Event(event));
     }
 
-    /// Takes what came from below; what concerns others goes out.
-    fn take(&mut self, output: Output) {
+    /// Takes what came from below, and gives back what concerns others.
+    fn take(&mut self, output: Output) -> Option<Output> {
         match output {
             Output::Event(Event::Connected(connected)) => {
                 let session = match (connected.session_present, connected.session_certain) {
@@ -142,8 +142,9 @@ impl<S: Stage> ResubscribeStage<S> {
             {
                 self.held.push(id);
             }
-            output => self.out.push_back(output),
+            output => return Some(output),
         }
+        None
     }
 
     fn disconnected(&mut self, disconnected: &Disconnected) {
@@ -257,7 +258,12 @@ impl<S: Stage> Stage for ResubscribeStage<S> {
                 return Some(Output::Event(event));
             }
             match self.inner.poll(now) {
-                Some(output) => self.take(output),
+                // Nothing of this layer's own waits: it is the next.
+                Some(output) => {
+                    if let Some(output) = self.take(output) {
+                        return Some(output);
+                    }
+                }
                 None if self.step(now) => {}
                 None => return None,
             }
