@@ -1,5 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+//! ## The map of types
+//!
+//! | | |
+//! |---|---|
+//! | ways in | [`mutual_tls`], [`mutual_tls_with`], [`custom_authorizer`], [`over`]; with features `websocket`, `websocket_custom_authorizer`, `Settings` |
+//! | how | [`Builder`]: [`TrustAnchors`], [`Identity`], [`Material`], [`Will`], [`Backoff`], [`Jitter`], [`GiveUp`], [`OfflineQueue`], [`DropPolicy`], [`DrainRate`], [`Pacing`]; with features `Proxy`, `OutboxFile` |
+//! | the connection | [`Client`]; [`Status`], [`Stats`], [`Notice`] by [`Notices`] or a [`NoticeHandler`]; with a feature `blocking::Client` |
+//! | out | [`Message`], [`Ack`], [`Delivery`]; [`basic_ingest`] |
+//! | in | [`Messages`], or a [`Subscription`] with a handler; [`SubscribeOptions`], [`Acknowledge`], [`Ended`] |
+//! | shadows | the module `shadow`: `ShadowClient`, `Deltas`, `Documents`, `ShadowSync` |
+//! | what is wrong | [`Error`], [`OpError`], [`ConnectionError`], [`LimitExceeded`]; [`doctor`] |
+//! | below | [`crates`], [`Layers`] |
 
 #[cfg(feature = "blocking")]
 #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]

@@ -1,5 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+//! ## The map of types
+//!
+//! | | |
+//! |---|---|
+//! | the server | [`Emulator`], [`Builder`] |
+//! | who gets in | [`Authority`], [`Credentials`], [`CredentialFiles`], [`AwsCredentials`]; [`AuthorizerRequest`], [`AuthorizerReply`], [`MqttContext`], [`HttpContext`] |
+//! | without sockets | [`broker`], [`shadow`] |
 
 mod access;
 mod authority;

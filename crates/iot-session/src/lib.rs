@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+//! ## The map of types
+//!
+//! | | |
+//! |---|---|
+//! | contract | [`Stage`], [`Layer`], [`stack`]; inputs, outputs and events in [`stage`] |
+//! | protocol | [`proto::Engine`], [`proto::ConnectOptions`] |
+//! | layers | [`layers::Standard`], or one by one in [`layers`] |
+//! | bytes in, bytes out | [`Machine`] |
+//! | on tokio | `client` gives a `Client` and its `Driver`; `Message`, `Ack`, `Messages`, `Requests`, `Status`, `Stats`, `Notices`; connectors in `transport`; `blocking::Client` |
+//! | on disk | `storage` |
+//! | what is wrong | [`OpError`], [`ConnectionError`], [`LinkError`], [`Dropped`] |
 
 #[cfg(feature = "tokio")]
 mod client;

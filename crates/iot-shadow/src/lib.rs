@@ -1,6 +1,31 @@
 #![cfg_attr(feature = "client", doc = include_str!("../README.md"))]
 #![cfg_attr(not(feature = "client"), doc = "The names and topics of the AWS IoT Device Shadow service.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(feature = "client", doc = "## The map of types")]
+#![cfg_attr(feature = "client", doc = "")]
+#![cfg_attr(feature = "client", doc = "| | |")]
+#![cfg_attr(feature = "client", doc = "|---|---|")]
+#![cfg_attr(
+    feature = "client",
+    doc = "| names and topics | [`ThingName`], [`ShadowName`], [`ShadowId`], [`ShadowTopic`], [`Action`], [`Reply`] |"
+)]
+#![cfg_attr(
+    feature = "client",
+    doc = "| requests | [`ShadowClient`], [`Options`], [`Call`], [`Update`], [`Patch`] |"
+)]
+#![cfg_attr(
+    feature = "client",
+    doc = "| documents | [`Shadow`], [`State`], [`Metadata`], [`Accepted`], [`Deleted`], [`Value`] |"
+)]
+#![cfg_attr(
+    feature = "client",
+    doc = "| what comes by itself | [`Deltas`] of [`Delta`], [`Documents`] of [`Change`] |"
+)]
+#![cfg_attr(feature = "client", doc = "| a state in step | [`ShadowSync`] |")]
+#![cfg_attr(
+    feature = "client",
+    doc = "| what is wrong | [`ShadowError`], [`ErrorKind`], [`Rejection`], [`SyncError`], [`InvalidName`] |"
+)]
 
 #[cfg(feature = "client")]
 mod client;

@@ -9,6 +9,17 @@
            the README for what there is."
 )]
 
+//! ## The map of types
+//!
+//! | | |
+//! |---|---|
+//! | the trait | [`Connector`], [`Attempt`], [`Phase`], [`Endpoint`]; [`BoxConnector`], [`from_fn`] |
+//! | connectors, which nest | [`Tcp`]; with features `HttpProxy`, `Tls`, `WebSocket` |
+//! | who the device is | `Identity`, `Material`; `SigV4` and `credentials`; [`CustomAuthorizer`] |
+//! | whom it trusts | `TrustAnchors`, `TlsOptions` |
+//! | names | [`Address`], [`region_of`], [`alpn`] |
+//! | what is wrong | [`ConnectError`], [`ConnectErrorKind`], `TlsSetupError`; [`explain_io`] |
+
 mod address;
 pub mod alpn;
 mod attempt;

@@ -2,6 +2,15 @@
 #![no_std]
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+//! ## The map of types
+//!
+//! | | |
+//! |---|---|
+//! | bytes and packets | [`Codec`]; [`Limits`], [`Leniency`] |
+//! | packets | [`Packet`], [`PacketRef`], and each kind in [`packet`]; [`PacketId`], [`QoS`], [`Version`], [`ReasonCode`] |
+//! | MQTT 5 properties | [`Properties`], [`PropertiesRef`], [`Property`] |
+//! | topics | [`TopicName`], [`TopicFilter`], [`matches()`], [`TopicTree`] |
+//! | what is wrong | [`DecodeError`], [`EncodeError`], [`ErrorKind`], [`InvalidTopic`], [`InvalidText`] |
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
