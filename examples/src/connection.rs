@@ -74,14 +74,11 @@ impl ConnectionArgs {
     /// # Errors
     /// Flags that do not go together; the emulator could not be started.
     pub async fn builder_at(&self, emulator: u16) -> Result<(Builder, Option<Emulator>), Failure> {
-        if self.config.is_some() {
+        // With AWS credentials it is always one of its own: those of another one are not on disk.
+        if self.has_endpoint() || self.websocket {
             return self.builder().await;
         }
         self.check()?;
-        // With AWS credentials it is always one of its own: those of another one are not on disk.
-        if self.endpoint.is_some() || self.websocket {
-            return self.builder().await;
-        }
         let (files, emulator) = match CredentialFiles::of_running(emulator) {
             Some(files) => {
                 say(format_args!("Found a local AWS IoT Core on localhost:{emulator}."))?;

@@ -38,6 +38,26 @@ pub fn stdout_of(mut command: Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What `cargo metadata` says of this workspace's own packages, as JSON.
+///
+/// # Errors
+/// Cargo fails.
+pub fn metadata(root: &Path) -> Result<String> {
+    let mut command = cargo(root);
+    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    stdout_of(command)
+}
+
+/// Where this workspace is built.
+///
+/// # Errors
+/// Cargo fails, or does not say.
+pub fn target_directory(root: &Path) -> Result<PathBuf> {
+    let metadata: serde_json::Value = serde_json::from_str(&metadata(root)?)?;
+    let directory = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    Ok(directory.ok_or("`cargo metadata` names no target directory")?.into())
+}
+
 /// Runs `work` and says how many seconds it took.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = now();

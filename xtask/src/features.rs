@@ -2,7 +2,7 @@
 //! with each feature on each of them.
 
 use crate::Result;
-use crate::cargo::{cargo, stdout_of, timed, workspace_root};
+use crate::cargo::{cargo, metadata, timed, workspace_root};
 
 /// Builds every combination and prints a line for each.
 ///
@@ -10,9 +10,7 @@ use crate::cargo::{cargo, stdout_of, timed, workspace_root};
 /// When a combination fails or warns, or when there is none.
 pub fn run() -> Result {
     let root = workspace_root()?;
-    let mut command = cargo(&root);
-    command.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let builds: Vec<Build> = packages(&stdout_of(command)?)?.iter().flat_map(Package::builds).collect();
+    let builds: Vec<Build> = packages(&metadata(&root)?)?.iter().flat_map(Package::builds).collect();
     if builds.is_empty() {
         return Err("no combination to build: `cargo metadata` lists no package under crates/".into());
     }

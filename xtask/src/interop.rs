@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::cargo::{cargo, stdout_of, workspace_root};
+use crate::cargo::{cargo, target_directory, workspace_root};
 use crate::mosquitto;
 
 /// Runs every check, or those with these words in their names, and prints a line for each.
@@ -52,12 +52,4 @@ fn step(command: &mut Command, advice: &str) -> Result {
     }
     let why = [output.stdout, output.stderr].concat();
     Err(format!("{command:?} failed; {advice}:\n{}", String::from_utf8_lossy(&why)).into())
-}
-
-fn target_directory(root: &Path) -> Result<PathBuf> {
-    let mut command = cargo(root);
-    command.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata: serde_json::Value = serde_json::from_str(&stdout_of(command)?)?;
-    let directory = metadata.get("target_directory").and_then(serde_json::Value::as_str);
-    Ok(PathBuf::from(directory.ok_or("`cargo metadata` names no target directory")?))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::Result;
-use crate::cargo::{cargo, stdout_of, workspace_root};
+use crate::cargo::{cargo, metadata, stdout_of, workspace_root};
 
 /// What a registry shows of a crate, and a reader looks for.
 const FIELDS: [&str; 6] = ["description", "keywords", "categories", "readme", "license", "rust_version"];
@@ -14,9 +14,7 @@ const FIELDS: [&str; 6] = ["description", "keywords", "categories", "readme", "l
 /// Something is missing, or a package does not build.
 pub fn run() -> Result {
     let root = workspace_root()?;
-    let mut metadata = cargo(&root);
-    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata: Value = serde_json::from_str(&stdout_of(metadata)?)?;
+    let metadata: Value = serde_json::from_str(&metadata(&root)?)?;
     let packages = published(&metadata);
     if packages.is_empty() {
         return Err("`cargo metadata` lists no package that may be published".into());

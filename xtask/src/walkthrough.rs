@@ -4,11 +4,11 @@ mod emulator;
 mod readme;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::cargo::{cargo, stdout_of, timed, workspace_root};
+use crate::cargo::{cargo, stdout_of, target_directory, timed, workspace_root};
 use emulator::Emulator;
 
 /// A project as a newcomer makes it: a manifest, one source file as it stands in a README, and what that wants beside it.
@@ -34,8 +34,9 @@ struct Run {
 pub fn run() -> Result {
     let root = workspace_root()?;
     let directory = tempfile::tempdir()?;
+    // The one of this workspace, so that a newcomer's build takes seconds here.
     let target = target_directory(&root)?;
-    let emulator = Emulator::start(&root)?;
+    let emulator = Emulator::start(&root, &target)?;
     for (project, run) in [facade(&root, &emulator)?, codec(&root)?, session(&root, &emulator)?] {
         let (outcome, seconds) = timed(|| walk(&root, directory.path(), &target, &project, &run));
         outcome.map_err(|error| format!("{}: {error}", project.name))?;
@@ -124,15 +125,6 @@ fn walk(root: &Path, directory: &Path, target: &Path, project: &Project, run: &R
     } else {
         Err(format!("it should print {:?} and printed {said:?}", run.expected).into())
     }
-}
-
-/// The one of this workspace, so that a newcomer's build takes seconds here.
-fn target_directory(root: &Path) -> Result<PathBuf> {
-    let mut metadata = cargo(root);
-    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata: serde_json::Value = serde_json::from_str(&stdout_of(metadata)?)?;
-    let directory = metadata.get("target_directory").and_then(serde_json::Value::as_str);
-    Ok(directory.ok_or("`cargo metadata` names no target directory")?.into())
 }
 
 fn read(root: &Path, name: &str) -> Result<String> {

@@ -165,8 +165,7 @@ impl Client {
         F: TryInto<TopicFilter>,
         OpError: From<F::Error>,
     {
-        let filter = checked(filter, qos)?;
-        Ok(self.session.subscribe::<TopicFilter>(filter, qos).await?)
+        self.subscribe_with(filter, SubscribeOptions::new(qos)).await
     }
 
     /// As [`subscribe`](Self::subscribe), with all that can be said: MQTT 5's options, and acknowledging each message
@@ -195,8 +194,7 @@ impl Client {
         H: FnMut(Message) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let filter = checked(filter, qos)?;
-        Ok(self.session.on::<TopicFilter, _, _>(filter, qos, handler).await?)
+        self.on_with(filter, SubscribeOptions::new(qos), handler).await
     }
 
     /// As [`on`](Self::on), with all that can be said. With manual acknowledgement a message is acknowledged once the handler has

@@ -13,19 +13,13 @@ mod cloud;
 
 use std::time::Duration;
 
+use aws_iot::Version;
 use aws_iot::shadow::{
     Deltas, Documents, ErrorKind, Options, ShadowClient, ShadowError, ShadowId, ShadowSync, Update, Value,
 };
-use aws_iot::{Client, Version};
-use cloud::{BOTH, Cloud, lamp, secs, settle};
+use cloud::{BOTH, Cloud, PREFIX, lamp, secs, settle, shadow};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
-
-const PREFIX: &str = "$aws/things/lamp/shadow";
-
-fn shadow(client: &Client) -> ShadowClient {
-    client.shadow(ShadowId::classic("lamp").unwrap())
-}
 
 fn delta(cloud: &Cloud, version: u64) {
     let document = json!({"version": version, "state": {"n": version}, "timestamp": 1_700_000_100u64});

@@ -11,18 +11,12 @@
 
 mod cloud;
 
-use aws_iot::shadow::{Delta, Deltas, ShadowClient, ShadowId, Update, Value};
-use aws_iot::{Client, Version};
-use cloud::{BOTH, Cloud, lamp, secs, settle};
+use aws_iot::Version;
+use aws_iot::shadow::{Delta, Deltas, Update, Value};
+use cloud::{BOTH, Cloud, PREFIX, lamp, secs, settle, shadow};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
-
-const PREFIX: &str = "$aws/things/lamp/shadow";
-
-fn shadow(client: &Client) -> ShadowClient {
-    client.shadow(ShadowId::classic("lamp").unwrap())
-}
 
 /// A delta as the service would send it.
 fn delta(cloud: &Cloud, version: u64) {

@@ -11,24 +11,10 @@
 
 mod cloud;
 
-use aws_iot::shadow::{ShadowClient, ShadowId, ShadowSync, Value};
-use aws_iot::{Client, Version};
-use cloud::{Cloud, secs, settle};
-use serde::{Deserialize, Serialize};
+use aws_iot::Version;
+use aws_iot::shadow::{ShadowSync, Value};
+use cloud::{Cloud, Lamp, PREFIX, secs, settle, shadow};
 use tokio::time::{sleep, timeout};
-
-const PREFIX: &str = "$aws/things/lamp/shadow";
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-struct Lamp {
-    on: bool,
-    level: u64,
-}
-
-fn shadow(client: &Client) -> ShadowClient {
-    client.shadow(ShadowId::classic("lamp").unwrap())
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_report_that_the_policy_forbids_ends_the_sync() {

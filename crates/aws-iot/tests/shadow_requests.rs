@@ -18,12 +18,10 @@ use aws_iot::shadow::{
     Accepted, ErrorKind, Options, Shadow, ShadowClient, ShadowError, ShadowId, Update, Value,
 };
 use aws_iot::{Client, Message, QoS};
-use cloud::{BOTH, Cloud, lamp, secs, settle};
+use cloud::{BOTH, Cloud, PREFIX, lamp, secs, settle};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
-
-const PREFIX: &str = "$aws/things/lamp/shadow";
 
 fn classic(client: &Client, options: Options) -> ShadowClient {
     client.shadow_with(ShadowId::classic("lamp").unwrap(), options)

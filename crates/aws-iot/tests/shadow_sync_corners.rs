@@ -14,25 +14,12 @@ mod cloud;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_iot::shadow::{Options, ShadowClient, ShadowId, ShadowSync, Value};
-use aws_iot::{Client, Version};
-use cloud::{Cloud, lamp, secs, settle};
-use serde::{Deserialize, Serialize};
+use aws_iot::Version;
+use aws_iot::shadow::{Options, ShadowId, ShadowSync, Value};
+use cloud::{Cloud, Lamp, PREFIX, lamp, secs, settle, shadow};
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-
-const PREFIX: &str = "$aws/things/lamp/shadow";
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-struct Lamp {
-    on: bool,
-    level: u64,
-}
-
-fn shadow(client: &Client) -> ShadowClient {
-    client.shadow(ShadowId::classic("lamp").unwrap())
-}
 
 #[tokio::test(start_paused = true)]
 async fn after_a_burst_during_a_long_apply_the_last_wish_is_done() {

@@ -24,16 +24,14 @@ impl Emulator {
     ///
     /// # Errors
     /// It does not build, or ends before it said so.
-    pub(super) fn start(root: &Path) -> Result<Self> {
+    pub(super) fn start(root: &Path, target: &Path) -> Result<Self> {
         let mut build = cargo(root);
         build.args(["build", "--quiet", "--package", "iot-emulator"]);
         if !build.status()?.success() {
             return Err("the emulator does not build: see the lines above".into());
         }
         let files = tempfile::tempdir()?;
-        let program = super::target_directory(root)?
-            .join("debug/iot-emulator")
-            .with_extension(std::env::consts::EXE_EXTENSION);
+        let program = target.join("debug/iot-emulator").with_extension(std::env::consts::EXE_EXTENSION);
         let mut child = std::process::Command::new(program)
             .args(["--port", "0", "--plain-port", "0", "--certs"])
             .arg(files.path())

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use aws_iot::crates::iot_transport::{Attempt, from_fn};
 use aws_iot::crates::mqtt_codec::{Codec, Packet, TopicName};
+use aws_iot::shadow::ShadowClient;
 use aws_iot::{Backoff, Builder, Client, QoS, Version};
 use bytes::{Bytes, BytesMut};
 use iot_emulator::broker::{Behaviour, Broker, ConnectionId, Output, Policy};
 use iot_emulator::shadow::{Asker, Rules, ShadowId, Shadows, Time};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Notify, mpsc};
@@ -24,6 +26,22 @@ pub(crate) const BOTH: [Version; 2] = [Version::V3_1_1, Version::V5];
 
 pub(crate) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+/// What the topics of the lamp's shadow begin with.
+pub(crate) const PREFIX: &str = "$aws/things/lamp/shadow";
+
+/// What a lamp reports, and is wished to be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Lamp {
+    pub(crate) on: bool,
+    pub(crate) level: u64,
+}
+
+/// The lamp's classic shadow, for a client.
+pub(crate) fn shadow(client: &Client) -> ShadowClient {
+    client.shadow(aws_iot::shadow::ShadowId::classic("lamp").unwrap())
 }
 
 /// Clones share it.
