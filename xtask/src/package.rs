@@ -60,7 +60,8 @@ fn build(root: &Path, packages: &[&Value]) -> Result {
         let (name, version) = (text(package, "name"), text(package, "version"));
         let member = format!("{name}-{version}");
         let mut unpack = Command::new("tar");
-        unpack.arg("-xzf").arg(target.join("package").join(format!("{member}.crate")));
+        // Touched (m), since packages bear one old date and cargo goes by dates.
+        unpack.arg("-xmzf").arg(target.join("package").join(format!("{member}.crate")));
         unpack.arg("-C").arg(directory.path());
         stdout_of(unpack)?;
         patches.push_str(&format!("{name} = {{ path = {member:?} }}\n"));
